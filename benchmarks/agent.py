@@ -3,9 +3,9 @@
     python benchmarks/agent.py [--target x86_cpu] [--tokens 50] [--prefill 32] VISION.onnx EMBED.onnx DECODER.onnx
 
 The encoder has one input and one output, rows of the decoder's `inputs_embeds`; the table of words goes from `input_ids` to those; the
-decoder has caches past* that go out as present*. Predicted memory is compared with that of four bundles, one for each entry. Ends with 1
-where a token differs though the two best logits are further apart than CLOSE, where bytes are copied between models, or four bundles take
-less.
+decoder has caches past* that go out as present*. Two prompts: one of one run, and one with two images, the first of which a full run would
+end in. Predicted memory is compared with that of four bundles, one for each entry. Ends with 1 where a token differs though the two best
+logits are further apart than CLOSE, where bytes are copied between models, or four bundles take less.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ AT, BEHIND = 3, 5
 """Tokens of the prompt in front of the image and behind it."""
 VOCABULARY = 256
 """Ids that the prompt is drawn from."""
+PLACEHOLDER = -1
+"""Of an image's rows."""
 
 
 def main() -> int:
@@ -56,13 +58,17 @@ def measured(given: argparse.Namespace, folder: Path) -> int:
     state, begun = StateRequest((("past*", "present*"),), given.max_length), time.perf_counter()
     made = compile_models(models, given.target, links=links, entries=entries, state=state, output=folder / "whole", emulate=True)
     print(f"compiled in {time.perf_counter() - begun:.1f} s, {'verified' if made.verified else 'NOT verified'}")
-    prompt = draw.integers(0, VOCABULARY, AT + rows + BEHIND).tolist()
-    patches = draw.standard_normal(image.shape).astype(np.float32)
-    expected, closest = by_hand(chain, prompt, patches, given.tokens)
-    found = in_bundle(made.bundle.session(emulate=True), prompt, {image.name: patches}, given.tokens)
-    equal = found == expected or closest < CLOSE
+    session, equal = made.bundle.session(emulate=True), True
+    for places in ([AT], [given.prefill - rows // 2, 2 * given.prefill + rows]):
+        ids = draw.integers(0, VOCABULARY, places[-1] + rows + BEHIND).tolist()
+        images = {at: draw.standard_normal(image.shape).astype(np.float32) for at in places}
+        count = min(given.tokens, given.max_length - len(ids) + 1)
+        expected, closest = by_hand(chain, ids, images, count)
+        same = in_bundle(session, ids, rows, images, count) == expected
+        equal = equal and (same or closest < CLOSE)
+        said = f"{'equal' if same else 'DIFFER'}; the two best logits were {closest:.2g} apart at the closest"
+        print(f"{count} tokens behind {len(ids)}, images at {places}: {said}")
     copied = sum(link.copied for link in made.manifest.links)
-    print(f"{given.tokens} tokens {'equal' if equal else 'DIFFER'}; the two best logits were {closest:.2g} apart at the closest")
     print(f"bytes copied between models: {copied}")
     whole = next(int(limit.value or 0) for limit in made.manifest.limits if limit.kind == "budget")
     alone = [
@@ -79,18 +85,15 @@ def measured(given: argparse.Namespace, folder: Path) -> int:
     return 0 if made.verified and equal and not copied and whole < apart else 1
 
 
-def in_bundle(agent: Linked, prompt: list[int], image: dict[str, Any], count: int) -> list[int]:
-    agent.step("embed", {"input_ids": np.array([prompt])})
-    agent.step("vision", image, at=AT)
-    logits, found = agent.step("prefill")["logits"], list[int]()
-    while len(found) < count:
-        found.append(int(logits[0, -1].argmax()))
-        agent.step("embed", {"input_ids": np.array([found[-1:]])})
-        logits = agent.step("decode")["logits"]
-    return found
+def in_bundle(agent: Linked, ids: list[int], rows: int, images: dict[int, np.ndarray], count: int) -> list[int]:
+    held = {place for at in images for place in range(at, at + rows)}
+    prompt = [PLACEHOLDER if place in held else token for place, token in enumerate(ids)]
+    agent.reset()
+    agent.poison()
+    return list(agent.generate(prompt, images=list(images.values()), image_token=PLACEHOLDER, max_tokens=count))
 
 
-def by_hand(chain: dict[str, Any], prompt: list[int], patches: np.ndarray, count: int) -> tuple[list[int], float]:
+def by_hand(chain: dict[str, Any], prompt: list[int], images: dict[int, np.ndarray], count: int) -> tuple[list[int], float]:
     """Tokens, and how far apart the two best logits were at the closest."""
     decoder, names = chain["decoder"], [value.name for value in chain["decoder"].get_outputs()]
     inputs = {value.name: value.shape for value in decoder.get_inputs()}
@@ -101,8 +104,9 @@ def by_hand(chain: dict[str, Any], prompt: list[int], patches: np.ndarray, count
         return made
 
     rows, length, found, closest = embedded(prompt), 0, list[int](), np.inf
-    features = chain["vision"].run(None, {chain["vision"].get_inputs()[0].name: patches})[0]
-    rows[0, AT : AT + len(features)] = features
+    for at, patches in images.items():
+        features = chain["vision"].run(None, {chain["vision"].get_inputs()[0].name: patches})[0]
+        rows[0, at : at + len(features)] = features
     while len(found) < count:
         end = length + rows.shape[1]
         fed = {"inputs_embeds": rows, "attention_mask": np.ones((1, end), np.int64)}

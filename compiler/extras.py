@@ -7,7 +7,7 @@ from typing import Any
 
 from .errors import UserError
 
-EXTRAS = {"pyarrow": "sweep", "matplotlib": "sweep", "distributed": "cluster", "tokenizers": "text"}
+EXTRAS = {"pyarrow": "sweep", "matplotlib": "sweep", "distributed": "cluster", "tokenizers": "text", "PIL": "image"}
 """By package, the extra of autoglmc that brings it."""
 
 

@@ -16,26 +16,17 @@ import autoglmc
 
 BEFORE, AFTER = [11, 7, 2], [5, 23, 9, 1, 4]
 """The prompt: ids of tokens in front of the image and behind it."""
-PLACEHOLDER = 0
-"""The token id that holds the places of the image's rows."""
+PLACEHOLDER = -1
+"""What stands in the prompt for the image: no id of a token."""
 
 
 def main(folder: Path, wanted: int = 20) -> None:
     bundle = autoglmc.Bundle.load(folder)
     agent = bundle.session(emulate=True)  # every entry loaded, all in one arena
-    encoder = bundle.entry("vision").manifest.model
-    count, numbers = encoder.inputs[0].shape or ()
-    rows = (encoder.outputs[0].shape or ())[0]
-
-    agent.step("embed", {"input_ids": np.array([[*BEFORE, *[PLACEHOLDER] * rows, *AFTER]])})
-    agent.step("vision", {encoder.inputs[0].name: patches_of(screenshot(), count, numbers)}, at=len(BEFORE))
-    logits = agent.step("prefill")["logits"]  # reads what the other two wrote, where they wrote it
-    tokens: list[int] = []
-    while len(tokens) < wanted and agent.room:
-        tokens.append(int(logits[0, -1].argmax()))
-        agent.step("embed", {"input_ids": np.array([tokens[-1:]])})
-        logits = agent.step("decode")["logits"]
-    print(*tokens)
+    count, numbers = bundle.entry("vision").manifest.model.inputs[0].shape or ()
+    patches = patches_of(screenshot(), count, numbers)
+    prompt = [*BEFORE, PLACEHOLDER, *AFTER]  # the image's rows go where the placeholder is, written where the decoder reads them
+    print(*agent.generate(prompt, images=[patches], image_token=PLACEHOLDER, max_tokens=wanted))
     copied = sum(link.copied for link in bundle.manifest.links)
     print(f"{agent.length} tokens in the caches; bytes copied between models: {copied}")
 

@@ -136,6 +136,7 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/bench": {"compiler/bundle", "compiler/run"},
     "compiler/text": {"compiler/run"},
+    "compiler/images": {"compiler/text"},
     "compiler/export": {
         "compiler/devices", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/pipeline", "compiler/precision",
         "compiler/reference", "compiler/state", "compiler/verify",
@@ -145,8 +146,8 @@ ARROWS: dict[str, set[str]] = {
     "compiler/report": {"compiler/bench", "compiler/bundle", "compiler/compare", "compiler/run", "targets"},
     "compiler/commands": {
         "compiler/bench", "compiler/cache", "compiler/compare", "compiler/calibrate",
-        "compiler/devices", "compiler/driver", "compiler/explain", "compiler/export", "compiler/hw", "compiler/inputs", "compiler/load",
-        "compiler/pipeline", "compiler/precision", "compiler/probe", "compiler/prune", "compiler/report", "compiler/run",
+        "compiler/devices", "compiler/driver", "compiler/explain", "compiler/export", "compiler/hw", "compiler/images", "compiler/inputs",
+        "compiler/load", "compiler/pipeline", "compiler/precision", "compiler/probe", "compiler/prune", "compiler/report", "compiler/run",
         "compiler/state", "compiler/surgery", "compiler/text",
         "compiler/verify", "compiler/watch", "compiler/what_if",
         "grammar/__init__.py", "grammar/show.py", "grammar/text", "targets",

@@ -1,22 +1,27 @@
-"""`autoglmc generate`: text from a decoder's bundle."""
+"""`autoglmc generate`: text from a decoder's bundle, or from one of several models that sees images."""
 
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .line.failures import INTERRUPTED
+from .line.image_options import Pictures, image_options
 from .line.limit_options import limit_options
 from .line.options import FILE, emulate_option, trust_option
 from .line.output import Output, echo_json, output_options
 from .line.resident_option import resident_option
 
 if TYPE_CHECKING:
+    from ..run.bundle import Bundle
+    from ..run.decoder.linked_tokens import Parts
     from ..run.decoder.sampling import Sampling
     from ..text.generate_text import Generated
+    from ..text.tokenizer import Tokenizer
 
 TOKENIZER = "The model's tokenizer.json, or the folder that has it: files beside it say which tokens end a text, and how a chat is written."
 CHAT = "The prompt is what a user says: write it as the model's chat template does."
@@ -30,6 +35,7 @@ SEEDS = 1 << 31
 @click.argument("bundle", type=FILE)
 @click.option("--tokenizer", required=True, type=FILE, help=TOKENIZER)
 @click.option("--prompt", required=True, metavar="TEXT", help="What the text goes on from.")
+@image_options
 @click.option("--chat", is_flag=True, help=CHAT)
 @click.option("--max-tokens", type=click.IntRange(1), default=256, show_default=True, help="Tokens to make at most.")
 @click.option("--greedy", is_flag=True, help="Take the likeliest token each time; the default unless an option for drawing is given.")
@@ -58,43 +64,73 @@ def generate_command(
     stops: tuple[str, ...],
     ends: tuple[str, ...],
     resident: int | None,
+    pictures: Pictures,
     trust: tuple[Path, ...],
     emulate: bool,
     out: Output,
 ) -> int:
     """Print the text with which the decoder in BUNDLE goes on from a prompt, as it is made; how fast, on stderr.
 
-    BUNDLE was compiled with --state: see docs/decoders.md. Ctrl-C ends the text where it is, with exit code 130.
+    BUNDLE was compiled with --state, and with --link where other models look up words and see images: see docs/decoders.md. Ctrl-C ends the
+    text where it is, with exit code 130.
     """
-    from ..errors import UsageError
     from ..run.bundle import Bundle
-    from ..run.decoder.decoder import Decoder
-    from ..run.decoder.tokens import Tokens
-    from ..text.chat import chat_text
+    from ..run.decoder.image_places import image_places
+    from ..run.decoder.tokens import OwnTokens
     from ..text.generate_text import Wanted, generate_text
     from ..text.tokenizer import Tokenizer
 
+    pictures.check()
     sampling = _sampling(greedy, temperature, top_k, top_p, seed)
     words = Tokenizer(tokenizer)
-    text = chat_text(words, [{"role": "user", "content": prompt}]) if chat else prompt
-    ids = words.encode(text, special=not chat)
     last = tuple(words.id_of(word) for word in ends) or words.ends()
     wanted = Wanted(max_tokens=max_tokens, ends=last, stops=stops, sampling=sampling)
     loaded = Bundle.load(bundle, trust=trust)
-    if not loaded.manifest.states or not loaded.manifest.states[0].length:
-        help = "compile the model with --state 'past.*=present.*' --max-length N --bucket decode"
-        raise UsageError("the bundle keeps no caches: tokens cannot follow each other", where=str(bundle), help=help)
-    if loaded.manifest.models:
-        help = "step through it in Python: bundle.session()"
-        raise UsageError("the bundle has several models: text is made by one that takes tokens", where=str(bundle), help=help)
-    decoder = Decoder(loaded.folder, loaded.manifest, emulate=emulate, resident=resident)
-    few = words.check_fits(Tokens(decoder).vocabulary)
-    for note in (few, "" if last else "no token is known to end the text: give it with --end", *loaded.notes, *decoder.notes):
+    parts = _parts(loaded, pictures)
+    placeholder = None if not pictures.any else words.image_token() if pictures.image_token is None else words.id_of(pictures.image_token)
+    given = [] if parts is None else pictures.read(parts.image_inputs, words.file.parent, out.note)
+    ids = _ids(words, prompt, chat, placeholder, len(given))
+    options: dict[str, Any] = {}
+    if parts is not None:
+        options = {"images": parts.images(loaded.manifest, given), "image_token": placeholder, "release_encoder": pictures.release_encoder}
+        ids = image_places(ids, placeholder, len(given), parts.rows)[0]
+    session: Any = loaded.session(emulate=emulate, resident=resident)
+    few = words.check_fits(OwnTokens(session).vocabulary if parts is None else parts.vocabulary)
+    for note in (few, "" if last else "no token is known to end the text: give it with --end", *loaded.notes, *session.notes):
         if note:
             out.note(note)
-    found = generate_text(decoder, words, ids, wanted, (lambda part: None) if out.as_json else _show)
-    _print(found, sampling, decoder.emulated, out)
+    found = generate_text(partial(session.generate, **options), words, ids, wanted, (lambda part: None) if out.as_json else _show)
+    _print(found, sampling, session.emulated, out)
     return INTERRUPTED if found.finish == "interrupted" else 0
+
+
+def _parts(loaded: Bundle, pictures: Pictures) -> Parts | None:
+    """What the models of the bundle do; None where it has one. Raises UsageError for a bundle that makes no tokens, and for images where
+    nothing sees them."""
+    from ..errors import UsageError
+    from ..run.decoder.linked_tokens import Parts
+
+    manifest, where = loaded.manifest, str(loaded.folder)
+    if not manifest.states or not manifest.states[0].length:
+        help = "compile the model with --state 'past.*=present.*' --max-length N --bucket decode"
+        raise UsageError("the bundle keeps no caches: tokens cannot follow each other", where=where, help=help)
+    parts = Parts(manifest) if manifest.links else None
+    if (pictures.any or pictures.release_encoder) and (parts is None or parts.encoder is None):
+        help = "compile the one that does beside it, with --link MODEL.OUTPUT=DECODER.INPUT@image"
+        raise UsageError("no model of the bundle sees images", where=where, help=help)
+    return parts
+
+
+def _ids(words: Tokenizer, prompt: str, chat: bool, placeholder: int | None, images: int) -> list[int]:
+    """Of a chat, images are parts of what the user says, in front of the text, unless that has their places itself."""
+    from ..text.chat import chat_text
+
+    if not chat:
+        return words.encode(prompt)
+    content: Any = prompt
+    if images and placeholder not in words.encode(prompt, special=False):
+        content = [*({"type": "image"} for _ in range(images)), {"type": "text", "text": prompt}]
+    return words.encode(chat_text(words, [{"role": "user", "content": content}]), special=False)
 
 
 def _sampling(greedy: bool, temperature: float | None, top_k: int | None, top_p: float | None, seed: int | None) -> Sampling:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap
 import os
@@ -32,8 +33,17 @@ class ArenaMemory:
             self._map = mmap.mmap(-1 if self.fd is None else self.fd, size)
         except (OSError, ValueError, OverflowError) as error:
             raise BundleError(f"the arena's {total} bytes cannot be mapped: {error}") from None
-        address = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
-        self.base = -(-address // align) * align
+        self._begin = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
+        self.base = -(-self._begin // align) * align
+
+    def give_back(self, offset: int) -> None:
+        """The system takes the pages from `offset` on, which are zeros when they are next read. Where it cannot, they stay."""
+        kind = getattr(mmap, "MADV_REMOVE", None)  # of memory that may be shared, which this is: MADV_DONTNEED would keep the pages
+        first = _pages(self.base + offset - self._begin) if offset else 0
+        if kind is None or first >= len(self._map):
+            return
+        with contextlib.suppress(OSError):
+            self._map.madvise(kind, first, len(self._map) - first)
 
 
 def _pages(size: int) -> int:

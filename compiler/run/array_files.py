@@ -34,6 +34,23 @@ def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
         raise _not_arrays(path, str(error)) from None
 
 
+def read_array(path: Path) -> npt.NDArray[Any]:
+    """The array of an .npy file; pickled objects are refused. Raises UsageError."""
+    import numpy as np
+
+    help = "write one with numpy.save(path, array)"
+    if not path.is_file():
+        raise UsageError(f"{'not a file' if path.exists() else 'no such file'}: {path}", help=help)
+    try:
+        with path.open("rb") as file:
+            if file.read(len(NPY)) != NPY:
+                raise ValueError("it does not begin as one")
+            file.seek(0)
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise UsageError(f"not an .npy file of a plain array: {error}", where=str(path), help=help) from None
+
+
 def read_samples(paths: Sequence[Path]) -> tuple[tuple[str, dict[str, npt.NDArray[Any]]], ...]:
     """(name, arrays) of every .npz file, in the order given; of a folder every one in it, by name. Raises UsageError."""
     files: list[Path] = []

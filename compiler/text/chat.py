@@ -39,7 +39,7 @@ def template_of(tokenizer: Tokenizer) -> str:
     return given
 
 
-def chat_text(tokenizer: Tokenizer, messages: Sequence[Mapping[str, str]]) -> str:
+def chat_text(tokenizer: Tokenizer, messages: Sequence[Mapping[str, Any]]) -> str:
     """The conversation as text, up to where the model's answer begins. Raises UserError for a template that fails, or takes too long."""
     variables = {name: tokenizer.special(name) for name in SPECIAL} | {"messages": list(messages), "add_generation_prompt": True}
     return rendered(template_of(tokenizer), variables, str(tokenizer.file.parent))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..run.decoder.decoder import Decoder
 from ..run.decoder.sampling import Sampling
 from ..run.resident import status_bytes
 from .stop_texts import StopTexts
@@ -62,12 +61,14 @@ class Generated:
         }
 
 
-def generate_text(
-    decoder: Decoder, tokenizer: Tokenizer, prompt: Sequence[int], wanted: Wanted, show: Callable[[str], object]
-) -> Generated:
-    """`show` gets every part of the text once it is sure to be part of it. Ctrl-C ends the text where it is.
+Generate = Callable[..., Generator[int, None, str]]
+"""`Decoder.generate`, or `Linked.generate` that has its images already."""
 
-    Raises as `Decoder.generate`."""
+
+def generate_text(
+    generate: Generate, tokenizer: Tokenizer, prompt: Sequence[int], wanted: Wanted, show: Callable[[str], object]
+) -> Generated:
+    """`show` gets every part of the text once it is sure to be part of it. Ctrl-C ends the text where it is. Raises as `generate`."""
     pieces, stops = Pieces(tokenizer, prompt), StopTexts(wanted.stops)
     shown, tokens, marks, finish = [""], list[int](), [time.perf_counter()], ""
 
@@ -77,7 +78,7 @@ def generate_text(
             show(text)
 
     sampling = {name: getattr(wanted.sampling, name) for name in wanted.sampling.__dataclass_fields__}
-    making = decoder.generate(prompt, max_tokens=wanted.max_tokens, stop=wanted.ends, **sampling)
+    making = generate(prompt, max_tokens=wanted.max_tokens, stop=wanted.ends, **sampling)
     try:
         while not stops.found:
             try:

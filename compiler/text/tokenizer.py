@@ -71,6 +71,22 @@ class Tokenizer:
         own = self._own.token_to_id(word) if (word := self.special("eos_token")) else None
         return tuple(dict.fromkeys((*found, *(() if own is None else (int(own),)))))
 
+    def image_token(self) -> int:
+        """The id in whose place an image goes: what tokenizer_config.json or config.json call the image token, else the one special token
+        that has "image" in its name. Raises UsageError where there is none, or several."""
+        word, config = self.special("image_token"), read_settings(self.file.with_name("config.json"))
+        for given in (self._own.token_to_id(word) if word else None, config.get("image_token_id"), config.get("image_token_index")):
+            if isinstance(given, int) and not isinstance(given, bool):
+                return given
+        special = {token.content: int(id) for id, token in self._own.get_added_tokens_decoder().items() if token.special}
+        found = {name: id for name, id in special.items() if "image" in name.lower()}
+        if len(found) != 1:
+            what = f"the special tokens {', '.join(found)} may be it" if found else 'no special token has "image" in its name'
+            raise UsageError(
+                f"which token stands for an image is not known: {what}", where=str(self.file), help="name it: --image-token TOKEN"
+            )
+        return next(iter(found.values()))
+
     def special(self, name: str) -> str:
         """A special token as tokenizer_config.json has it, "eos_token"; "" where it has none."""
         given = self.settings.get(name)

@@ -25,7 +25,8 @@ from ..turn import Turn
 from .caches import Caches
 from .entry_run import EntryRun, Loaded, of_entries
 from .sampling import Sampling
-from .tokens import Tokens
+from .token_rows import fill_up
+from .tokens import OwnTokens, Tokens
 
 
 class Decoder:
@@ -52,7 +53,7 @@ class Decoder:
         self.entries = {entry.name: entry for entry in manifest.entries}
         self._each, self._size = loaded or of_entries(folder, manifest, emulate=emulate, recompile=recompile, resident=resident)
         self._most = min(state.length for state in manifest.states)
-        self._pads = all(name in entry.record.token_axes for entry in self._each.values() for name in entry.outputs)
+        self.fills_up = all(name in entry.record.token_axes for entry in self._each.values() for name in entry.outputs)
         """Whether runs may be filled up: not where an output is of the last token alone."""
 
     @property
@@ -98,14 +99,16 @@ class Decoder:
         with self._turn:
             one, (arrays, tokens) = self._each[entry], self._checked(entry, {**inputs, **placed})
             self._check_room(tokens)
-            short = self._pads and one.tokens > self.room
-            if tokens > one.tokens or short or (tokens < one.tokens and not self._pads):
+            short = self.fills_up and one.tokens > self.room
+            if tokens > one.tokens or short or (tokens < one.tokens and not self.fills_up):
                 what = f"'{entry}' takes {count(one.tokens, 'token')} at once, and {tokens} {'is' if tokens == 1 else 'are'} there"
                 left = f", with {count(self.room, 'place')} left in the caches" if short else ""
                 raise UsageError(
                     what + left, help=f"step an entry of as many tokens, one piece after the other; it has {', '.join(self.entries)}"
                 )
             axes, before = one.record.token_axes, self.length
+            for name in placed if tokens < one.tokens else ():
+                fill_up(one.place(name), axes[name], tokens)
             given = {
                 name: one.place(name) if name in placed else part_of(array, axes.get(name), 0, tokens, one.tokens)
                 for name, array in arrays.items()
@@ -137,11 +140,7 @@ class Decoder:
         `stop`), "limit", or "full". Raises UsageError, before anything runs, for a prompt that is empty, does not fit or has unknown ids,
         for numbers out of range, and for a bundle that takes something else than ids; UserError for logits that are not finite."""
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
-        if max_tokens is not None and max_tokens < 0:
-            raise UsageError(f"max_tokens is 0 or more, not {max_tokens}")
-        made, prompt = Tokens(self), [int(token) for token in ids]
-        made.check(prompt)
-        return made.generate(prompt, max_tokens, frozenset(stop), sampling)
+        return Tokens(OwnTokens(self)).begin([int(token) for token in ids], max_tokens, stop, sampling)
 
     def reset(self) -> None:
         """The caches are empty."""
@@ -228,7 +227,7 @@ class Decoder:
         found, begin, room = [], 0, self.room
         sizes = {name: record.tokens or 1 for name, record in self.entries.items()}
         while begin < tokens:
-            most = room if self._pads else min(room, tokens - begin)
+            most = room if self.fills_up else min(room, tokens - begin)
             name = entry if sizes[entry] <= most else max((n for n in sizes if sizes[n] <= most), key=lambda n: sizes[n], default="")
             if not name:
                 what = f"the last {count(room, 'place')} of the caches can only be filled by an entry of so few tokens, and there is none"

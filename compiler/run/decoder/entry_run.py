@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,15 +100,38 @@ class Files:
         self.manifest = structs.replace(manifest, files=plain)
 
 
+class Opener:
+    """Loads entries of a bundle, bound to an arena that is large enough for each of them. Outputs that another model reads are for that
+    model alone."""
+
+    def __init__(
+        self, folder: Path, manifest: Manifest, *, emulate: bool = False, recompile: bool = False, resident: int | None = None
+    ) -> None:
+        """Raises as check_resident."""
+        check_resident(folder, manifest, resident)
+        self._files = Files(folder, manifest)
+        self._options = {"emulate": emulate, "recompile": recompile}
+        views = {entry.name: entry_view(self._files.manifest, entry.name) for entry in manifest.entries}
+        self._entries = {entry.name: entry for entry in manifest.entries}
+        self._plans = {name: _without_linked(manifest, self._entries[name], view) for name, view in views.items()}
+        self.size = max(plan.arena.total for plan in self._plans.values()), max(plan.arena.align for plan in self._plans.values())
+        """Bytes and alignment of an arena for all of them."""
+
+    def __call__(self, name: str, memory: ArenaMemory) -> EntryRun:
+        """Raises what loading raises."""
+        session = Session(self._files.folder, self._plans[name], memory=memory, **self._options)
+        return EntryRun(session, self._entries[name], self._files)
+
+    def end_of(self, names: Iterable[str]) -> int:
+        """Where the arena of the last of these entries ends."""
+        return max(self._plans[name].arena.total for name in names)
+
+
 def of_entries(folder: Path, manifest: Manifest, *, emulate: bool, recompile: bool, resident: int | None = None) -> Loaded:
-    """Every entry of a bundle. Outputs that another model reads are for that model alone. Raises what loading raises, and as
-    check_resident."""
-    check_resident(folder, manifest, resident)
-    files = Files(folder, manifest)
-    plans = {entry.name: (entry, _without_linked(manifest, entry, entry_view(files.manifest, entry.name))) for entry in manifest.entries}
-    size = max(plan.arena.total for _, plan in plans.values()), max(plan.arena.align for _, plan in plans.values())
-    options: dict[str, Any] = {"emulate": emulate, "recompile": recompile, "memory": ArenaMemory(*size)}
-    return {name: EntryRun(Session(files.folder, plan, **options), entry, files) for name, (entry, plan) in plans.items()}, size
+    """Every entry of a bundle. Raises as Opener and what loading raises."""
+    opener = Opener(folder, manifest, emulate=emulate, recompile=recompile, resident=resident)
+    memory = ArenaMemory(*opener.size)
+    return {entry.name: opener(entry.name, memory) for entry in manifest.entries}, opener.size
 
 
 def _without_linked(manifest: Manifest, entry: EntryRecord, view: Manifest) -> Manifest:

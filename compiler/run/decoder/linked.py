@@ -10,13 +10,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Generator, Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ...bundle.entries import entry_view, models_of, of_model
+from ...bundle.entries import models_of, of_model
 from ...bundle.link_record import LinkRecord
 from ...bundle.manifest import EntryRecord, Manifest
 from ...devices.views import view_at
@@ -27,13 +27,15 @@ from ..arena_memory import ArenaMemory
 from ..session import Session
 from ..turn import Turn
 from .decoder import Decoder
-from .entry_run import EntryRun, of_entries
-from .linked_rows import LinkedRows, place_of, rows_of
+from .entry_run import EntryRun, Opener
+from .linked_rows import LinkedRows, address_of, outputs_of, place_of, rows_of, tokens_of
+from .linked_tokens import LinkedTokens
+from .opened import opened
+from .sampling import Sampling
 from .token_rows import filled_up
+from .tokens import Tokens
 
 NO_INPUTS: Mapping[str, Any] = MappingProxyType({})
-MOST_MOVED = 8
-"""Places of rows at which an entry stays bound: each takes some kilobytes."""
 
 
 class Linked:
@@ -49,30 +51,29 @@ class Linked:
         self.entries = {entry.name: entry for entry in manifest.entries}
         self.models = models_of(manifest)
         """Names of the models; links lead to the first one."""
-        self._each, self._size = of_entries(folder, manifest, emulate=emulate, recompile=recompile, resident=resident)
-        self._moved: dict[tuple[str, int], EntryRun] = {}
-        self._links = {name: _outputs(manifest, entry) for name, entry in self.entries.items()}
+        self._each = opened(Opener(folder, manifest, emulate=emulate, recompile=recompile, resident=resident), self.entries)
+        self._links = {name: outputs_of(manifest, entry) for name, entry in self.entries.items()}
         """By entry, what it writes for the first model: the link, the slot in its arena, and the bytes that it has."""
         main = self._of_main()
-        self._decoder = None if not manifest.states else Decoder(folder, of_model(manifest, self.models[0]), loaded=(main, self._size))
+        self._decoder = None if not manifest.states else Decoder(folder, of_model(manifest, self.models[0]), loaded=(main, self._each.size))
         self._rows = {link.input: LinkedRows(self._leading_to(link.input), self._view(link.input)) for link in manifest.links}
         self._check_addresses()
+        self._emulated = tuple(f"{name}: {segment}" for name, session in self.sessions.items() for segment in session.emulated)
 
     @property
     def sessions(self) -> dict[str, Session]:
-        """By entry."""
-        return {name: entry.session for name, entry in self._each.items()}
+        """By entry, of those that are not released."""
+        return {name: entry.session for name, entry in self._each.runs.items()}
 
     @property
     def emulated(self) -> tuple[str, ...]:
         """Segments that run on the CPU in place of a device that is not here: "vision: 0 (npu)"."""
-        return tuple(f"{name}: {segment}" for name, session in self.sessions.items() for segment in session.emulated)
+        return self._emulated
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What came up while segments were loaded, and in their first runs."""
-        runs = (*self._each.values(), *self._moved.values())
-        return tuple(dict.fromkeys(note for run in runs for note in run.session.notes))
+        """What came up while segments were loaded, in their first runs, and which entries were opened again."""
+        return self._each.notes
 
     @property
     def length(self) -> int:
@@ -85,6 +86,11 @@ class Linked:
         return 0 if self._decoder is None else self._decoder.room
 
     @property
+    def fills_up(self) -> bool:
+        """Whether a step of the decoder may be given fewer tokens than its entry takes."""
+        return self._decoder is not None and self._decoder.fills_up
+
+    @property
     def filled(self) -> dict[str, int]:
         """By linked input, rows that were written and not read yet."""
         return {name: rows.filled for name, rows in self._rows.items()}
@@ -93,12 +99,12 @@ class Linked:
         """Of every linked input, the addresses at which it is written and read; one where nothing is copied."""
         found: dict[str, tuple[int, ...]] = {}
         for link in self.manifest.links:
-            read = [_address(run.session, place_of(run.session.manifest.model.inputs, link.input)) for run in self._of_main().values()]
+            read = [address_of(run.session, place_of(run.session.manifest.model.inputs, link.input)) for run in self._of_main().values()]
             written = [
-                _address(self._each[name].session, slot)
+                address_of(self._each[name].session, slot)
                 for name, outputs in self._links.items()
                 for one, slot, _ in outputs
-                if one == link and not link.copied
+                if one == link and not link.copied and name in self._each.runs
             ]
             found[link.input] = tuple(dict.fromkeys((*found.get(link.input, ()), *read, *written)))
         return found
@@ -120,13 +126,55 @@ class Linked:
                 return self._read(record, inputs)
             return self._write(record, inputs, at)
 
+    def generate(
+        self,
+        ids: Sequence[int],
+        *,
+        images: Sequence[Any] = (),
+        image_token: int | None = None,
+        release_encoder: bool = False,
+        max_tokens: int | None = None,
+        stop: Collection[int] = (),
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+    ) -> Generator[int, None, str]:
+        """Tokens that follow what is in the caches and then `ids`, as `Decoder.generate` makes them, with images in the prompt.
+
+        - images: for each, arrays by input of the model that sees images, or the array where that has one input.
+        - image_token: the id in `ids` in whose places they go, in order: one for each image, or as many as each has rows, side by side.
+        - release_encoder: `release` the model that sees images once it has seen the last one.
+
+        An image is never cut: the prompt is, so that each lies in one run. Raises as `Decoder.generate`, and UsageError, before anything
+        runs, for images that do not fit the model or the prompt, and where rows were written that no step has read."""
+        sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+        made = LinkedTokens(self, [int(token) for token in ids], images, image_token, release_encoder)
+        return Tokens(made).begin(made.prompt, max_tokens, stop, sampling)
+
     def reset(self) -> None:
         """The caches are empty, and what was written and not read is forgotten."""
+        if self._decoder is not None:
+            self._decoder.reset()
+        self.forget()
+
+    def forget(self) -> None:
+        """What was written and not read is forgotten."""
         with self._turn:
-            if self._decoder is not None:
-                self._decoder.reset()
             for rows in self._rows.values():
                 rows.clear()
+
+    def release(self, name: str) -> None:
+        """Gives the memory of an entry, or of all entries of a model, back to the system: what its runtimes hold of weights, and pages of
+        the arena that no open entry has. Rows that it wrote stay. Its next step opens it again, which takes as long as loading it did
+        (`notes` say how long). A fork that was made before keeps what it shares.
+
+        Raises UsageError for an unknown name, and for the model that links lead to, whose caches are in use."""
+        with self._turn:
+            found = [entry.name for entry in self.entries.values() if name in (entry.name, entry.model)]
+            if self._entry(name, NO_INPUTS).model == self.models[0]:
+                raise UsageError(f"'{name}' is of the model that links lead to, which keeps the caches", help="release another model")
+            self._each.release(found)
 
     def truncate(self, length: int) -> None:
         """The caches hold the first `length` tokens. Raises UsageError for more than there are."""
@@ -145,15 +193,14 @@ class Linked:
     def fork(self) -> Linked:
         """Another session that goes on from here with an arena of its own; weights are shared where the runtimes allow it."""
         with self._turn:
-            made, memory = copy(self), ArenaMemory(*self._size)
-            made._each = {name: one.beside(memory) for name, one in self._each.items()}
-            made._turn, made._moved = Turn(), {}
+            made = copy(self)
+            made._each, made._turn = self._each.beside(ArenaMemory(*self._each.size)), Turn()
             made._decoder = None if self._decoder is None else self._decoder.forked(made._of_main())
             made._rows = {name: rows.forked(made._view(name)) for name, rows in self._rows.items()}
             return made
 
     def _of_main(self) -> dict[str, EntryRun]:
-        return {name: run for name, run in self._each.items() if run.record.model == self.models[0]}
+        return {name: run for name, run in self._each.runs.items() if run.record.model == self.models[0]}
 
     def _leading_to(self, input: str) -> list[LinkRecord]:
         return [link for link in self.manifest.links if link.input == input]
@@ -175,7 +222,7 @@ class Linked:
         if not mine:
             names = [*self.entries, *self.models]
             raise UsageError(f"the bundle has no entry {name!r}", help=did_you_mean(name, names) or f"it has {', '.join(names)}")
-        tokens = max((_tokens(entry, inputs) for entry in mine), default=0)
+        tokens = max((tokens_of(entry, inputs) for entry in mine), default=0)
         if name == self.models[0]:
             tokens = max(tokens, *(rows.filled for rows in self._rows.values()))
         fitting = [entry for entry in mine if entry.tokens is None or entry.tokens >= tokens]
@@ -213,7 +260,7 @@ class Linked:
                 else "it writes no rows that a step places: leave out 'at'"
             )
             raise UsageError(f"'{record.name}': {said}", help=f"step({record.name!r}, inputs{', at=ROW' if label else ''})")
-        run, tokens = self._each[record.name], _tokens(record, inputs)
+        run, tokens = self._each[record.name], tokens_of(record, inputs)
         given = filled_up(run, inputs, tokens)
         written = []
         for link, slot, size in links:
@@ -247,33 +294,4 @@ class Linked:
     def _placed(self, record: EntryRecord, at: int) -> EntryRun:
         """The entry, bound to write where the rows begin."""
         own = [(link, slot) for link, slot, _ in self._links[record.name] if link.label and not link.copied]
-        moved = {slot: at * self._rows[link.input].at(0, 1).nbytes for link, slot in own}
-        if not any(moved.values()):
-            return self._each[record.name]
-        key = record.name, at
-        if key not in self._moved:
-            if len(self._moved) == MOST_MOVED:
-                del self._moved[next(iter(self._moved))]
-            self._moved[key] = self._each[record.name].beside(moved=moved)
-        return self._moved[key]
-
-
-def _outputs(manifest: Manifest, entry: EntryRecord) -> list[tuple[LinkRecord, int, int]]:
-    links = [link for link in manifest.links if link.model == entry.model]
-    view = entry_view(manifest, entry.name) if links else manifest
-    slots = {link: place_of(view.model.outputs, link.output) for link in links}
-    return [(link, slot, view.arena.slots[slot].packed or 0) for link, slot in slots.items()]
-
-
-def _address(session: Session, slot: int) -> int:
-    return session.generations[0].slots[slot].address or 0
-
-
-def _tokens(record: EntryRecord, inputs: Mapping[str, Any]) -> int:
-    """How many tokens are given; 0 where that cannot be told."""
-    import numpy
-
-    for name, axis in record.token_axes.items():
-        if name in inputs and axis < (array := numpy.asarray(inputs[name])).ndim:
-            return int(array.shape[axis])
-    return 0
+        return self._each.moved(record.name, {slot: at * self._rows[link.input].at(0, 1).nbytes for link, slot in own})

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...bundle.entries import entry_view
 from ...bundle.link_record import LinkRecord
+from ...bundle.manifest import EntryRecord, Manifest
 from ...bundle.plan_records import ValueRecord
 from ...errors import UsageError
 from ...quantities import count
+from ..session import Session
 
 
 class LinkedRows:
@@ -100,3 +103,25 @@ def rows_of(source: Any, rows: LinkedRows, number: int) -> Any:
     """The first rows of what a model wrote elsewhere, as the input has them."""
     shape = [extent if k != rows.axis else -1 for k, extent in enumerate(rows.view.shape)]
     return source.reshape(shape)[(slice(None),) * rows.axis + (slice(0, number),)]
+
+
+def outputs_of(manifest: Manifest, entry: EntryRecord) -> list[tuple[LinkRecord, int, int]]:
+    """What an entry writes for the first model: the link, the slot in its arena, and the bytes that it has."""
+    links = [link for link in manifest.links if link.model == entry.model]
+    view = entry_view(manifest, entry.name) if links else manifest
+    slots = {link: place_of(view.model.outputs, link.output) for link in links}
+    return [(link, slot, view.arena.slots[slot].packed or 0) for link, slot in slots.items()]
+
+
+def address_of(session: Session, slot: int) -> int:
+    return session.generations[0].slots[slot].address or 0
+
+
+def tokens_of(record: EntryRecord, inputs: Mapping[str, Any]) -> int:
+    """How many tokens are given; 0 where that cannot be told."""
+    import numpy
+
+    for name, axis in record.token_axes.items():
+        if name in inputs and axis < (array := numpy.asarray(inputs[name])).ndim:
+            return int(array.shape[axis])
+    return 0

@@ -11,6 +11,13 @@ from ...inputs.token_parts import part_of
 from .entry_run import EntryRun
 
 
+def fill_up(view: Any, axis: int, tokens: int) -> None:
+    """Fills rows up in place with the last of the first `tokens`, which are there already. What lies behind them may be NaN from another
+    step, which a run would spread: it multiplies by zero what a token does not see."""
+    lead = (slice(None),) * axis
+    view[(*lead, slice(tokens, None))] = view[(*lead, slice(tokens - 1, tokens))]
+
+
 def filled_up(run: EntryRun, inputs: Mapping[str, Any], tokens: int) -> dict[str, Any]:
     """Inputs of one run that takes `tokens` tokens or more, filled up where they have fewer. Raises UsageError for other shapes or dtypes;
     what is missing or unknown is left to the run."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...bundle.entries import entry_view
 from ...bundle.manifest import EntryRecord, Manifest
+from ...bundle.plan_records import ValueRecord
 from ...bundle.state_record import CACHE_LENGTH
 from ...errors import UsageError
 from ...quantities import count
 from ..generation import of_caller
+from .cut_prompt import cut_prompt
 from .sampling import Sampling, draw
 
 if TYPE_CHECKING:
@@ -19,6 +21,31 @@ if TYPE_CHECKING:
 END, LIMIT, FULL = "end", "limit", "full"
 """Why no more tokens came: one that ends the text, as many as were wanted, the caches are full."""
 LOGITS = "logits"
+
+
+class Feed(Protocol):
+    """What takes ids of tokens and answers with logits: a decoder, or several models that end in one (linked_tokens.py)."""
+
+    vocabulary: int
+    """Tokens that have a logit."""
+
+    @property
+    def length(self) -> int: ...
+
+    @property
+    def room(self) -> int: ...
+
+    def runs(self, tokens: int) -> Sequence[tuple[str, int]]:
+        """Entries for so many tokens, and how many each takes."""
+        ...
+
+    def run(self, entry: str, ids: Sequence[int]) -> numpy.ndarray[Any, Any]:
+        """Logits behind the last of them, [vocabulary]."""
+        ...
+
+    def restore(self, length: int) -> None:
+        """The caches hold the first `length` tokens; what a step that failed has left elsewhere is forgotten."""
+        ...
 
 
 class Stepped(Protocol):
@@ -31,39 +58,88 @@ class Stepped(Protocol):
     @property
     def room(self) -> int: ...
 
+    @property
+    def fills_up(self) -> bool: ...
+
     def step(self, entry: str, inputs: Mapping[str, Any]) -> Mapping[str, Any]: ...
 
     def truncate(self, length: int) -> None: ...
 
 
-class Tokens:
-    """A decoder that takes token ids and returns logits, one token after the other."""
+class OwnTokens:
+    """A decoder that takes ids itself."""
 
     def __init__(self, decoder: Stepped) -> None:
         """Raises UsageError for one that takes something else than ids of tokens, or has several outputs that may be logits."""
         self._decoder, first = decoder, next(iter(decoder.entries))
         inputs, outputs = of_caller(entry_view(decoder.manifest, first))
         given = [value for value in inputs if value.name != CACHE_LENGTH]
-        if len(given) != 1 or given[0].dtype not in ("int64", "int32") or len(given[0].shape or ()) != 2:
+        if len(given) != 1 or not takes_ids(given[0]):
             taken = ", ".join(f"{value.name} {value.dtype}{list(value.shape or ())}" for value in given)
             raise UsageError(
                 f"tokens can be made where one input takes the ids of tokens; this takes {taken}", help="use step(entry, inputs)"
             )
-        named = outputs if len(outputs) == 1 else [value for value in outputs if value.name == LOGITS]
-        if len(named) != 1 or len(named[0].shape or ()) != 3:
-            found = ", ".join(f"{value.name} {value.dtype}{list(value.shape or ())}" for value in outputs)
-            raise UsageError(f"no output is known to be the logits [1, tokens, vocabulary]: {found}", help="use step(entry, inputs)")
-        self._input, self._output, self._dtype = given[0].name, named[0].name, given[0].dtype
-        self.vocabulary = (named[0].shape or ())[-1]
-        """Tokens that have a logit."""
+        self._input, self._dtype = given[0].name, given[0].dtype
+        self._output, self.vocabulary = logits_of(outputs)
+        self._sizes = {name: entry.tokens or 1 for name, entry in decoder.entries.items()}
         self._seconds = {name: entry_view(decoder.manifest, name).predicted_seconds for name in decoder.entries}
+
+    @property
+    def length(self) -> int:
+        return self._decoder.length
+
+    @property
+    def room(self) -> int:
+        return self._decoder.room
+
+    def runs(self, tokens: int) -> Sequence[tuple[str, int]]:
+        return cut_prompt(tokens, self._sizes, self._seconds, room=self.room, fills_up=self._decoder.fills_up)
+
+    def run(self, entry: str, ids: Sequence[int]) -> numpy.ndarray[Any, Any]:
+        import numpy
+
+        logits: numpy.ndarray[Any, Any] = self._decoder.step(entry, {self._input: numpy.array([ids], self._dtype)})[self._output]
+        last: numpy.ndarray[Any, Any] = logits[0, -1]
+        return last
+
+    def restore(self, length: int) -> None:
+        self._decoder.truncate(length)
+
+
+def takes_ids(value: ValueRecord) -> bool:
+    """Whether the input may be ids of tokens, [1, tokens]."""
+    return value.dtype in ("int64", "int32") and len(value.shape or ()) == 2
+
+
+def logits_of(outputs: Sequence[ValueRecord]) -> tuple[str, int]:
+    """The output that is the logits, and how many tokens it has one for. Raises UsageError where that cannot be told."""
+    named = outputs if len(outputs) == 1 else [value for value in outputs if value.name == LOGITS]
+    if len(named) != 1 or len(named[0].shape or ()) != 3:
+        found = ", ".join(f"{value.name} {value.dtype}{list(value.shape or ())}" for value in outputs)
+        raise UsageError(f"no output is known to be the logits [1, tokens, vocabulary]: {found}", help="use step(entry, inputs)")
+    return named[0].name, (named[0].shape or ())[-1]
+
+
+class Tokens:
+    """One token after the other."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+
+    def begin(self, ids: Sequence[int], max_tokens: int | None, stop: Collection[int], sampling: Sampling) -> Generator[int, None, str]:
+        """As `generate`. Raises UsageError at once for a prompt that is empty, does not fit, or has ids that the model does not know, for
+        one that no runs of the entries take, and for a negative number of tokens."""
+        if max_tokens is not None and max_tokens < 0:
+            raise UsageError(f"max_tokens is 0 or more, not {max_tokens}")
+        self._check(ids)
+        return self.generate(ids, max_tokens, frozenset(stop), sampling)
 
     def generate(self, ids: Sequence[int], limit: int | None, stop: Collection[int], sampling: Sampling) -> Generator[int, None, str]:
         """Tokens behind `ids`; returns why there are no more. A token is in the caches once the next one is asked for."""
         import numpy
 
         random, made = numpy.random.default_rng(sampling.seed), 0
-        logits = self._prompted(ids)
+        logits = self._fed(ids)
         while limit is None or made < limit:
             token = draw(logits, sampling, random)
             if token in stop:
@@ -72,55 +148,39 @@ class Tokens:
             made += 1
             if made == limit:
                 break
-            if not self._decoder.room:
+            if not self._feed.room:
                 return FULL
             logits = self._fed([token])
         return LIMIT
 
-    def check(self, ids: Sequence[int]) -> None:
-        """Raises UsageError for a prompt that is empty, does not fit, or has ids that the model does not know."""
+    def _check(self, ids: Sequence[int]) -> None:
         if not ids:
             raise UsageError("an empty prompt: there is nothing to go on from", help="give at least one token")
-        wrong = next((token for token in ids if not 0 <= token < self.vocabulary), None)
+        vocabulary = self._feed.vocabulary
+        wrong = next((token for token in ids if not 0 <= token < vocabulary), None)
         if wrong is not None:
             raise UsageError(
-                f"the model knows the tokens 0 to {self.vocabulary - 1}, and the prompt has {wrong}",
+                f"the model knows the tokens 0 to {vocabulary - 1}, and the prompt has {wrong}",
                 help="is it another model's tokenizer?",
             )
-        length, room = self._decoder.length, self._decoder.room
+        length, room = self._feed.length, self._feed.room
         if len(ids) > room:
             filled = f", of which {length} are filled" if length else ""
             what = f"a prompt of {count(len(ids), 'token')} does not fit: the caches hold {length + room}{filled}"
             raise UsageError(what, help="shorten it, or compile with a larger --max-length")
-
-    def _prompted(self, ids: Sequence[int]) -> numpy.ndarray[Any, Any]:
-        """Logits behind the prompt. Where it fails, the caches hold what they held before."""
-        before = self._decoder.length
-        try:
-            return self._fed(ids)
-        except BaseException:
-            self._decoder.truncate(before)
-            raise
+        self._feed.runs(len(ids))
 
     def _fed(self, ids: Sequence[int]) -> numpy.ndarray[Any, Any]:
-        """Logits behind the last of the tokens."""
-        import numpy
-
-        logits, begin = None, 0
-        for entry, taken in self._runs(len(ids)):
-            part = numpy.array([ids[begin : begin + taken]], self._dtype)
-            logits = self._decoder.step(entry, {self._input: part})[self._output]
-            begin += taken
+        """Logits behind the last of the tokens. One run after the other, so that the logits of a long prompt are never together in
+        memory. Where one fails, the caches hold what they held before."""
+        before = self._feed.length
+        try:
+            logits, begin = None, 0
+            for entry, taken in self._feed.runs(len(ids)):
+                logits = self._feed.run(entry, ids[begin : begin + taken])
+                begin += taken
+        except BaseException:
+            self._feed.restore(before)
+            raise
         assert logits is not None
-        last: numpy.ndarray[Any, Any] = logits[0, -1]
-        return last
-
-    def _runs(self, tokens: int) -> Iterator[tuple[str, int]]:
-        """Entries for so many tokens, and how many each takes: always the one by which the rest would take the least predicted
-        time. One run after the other, so that the logits of a long prompt are never together in memory."""
-        sizes = {name: entry.tokens or 1 for name, entry in self._decoder.entries.items()}
-        while tokens:
-            rest = tokens
-            entry = min(sizes, key=lambda name: (-(-rest // sizes[name]) * self._seconds[name], -sizes[name]))
-            yield entry, min(sizes[entry], rest)
-            tokens -= min(sizes[entry], rest)
+        return logits

@@ -128,7 +128,6 @@ def test_the_command_line_joins_files(tmp_path: Path, capsys: pytest.CaptureFixt
     ):
         assert cli.run(["compile", *given, "--target", "x86_cpu"]) == 2
         assert said in capsys.readouterr().err
-    assert cli.run(["generate", str(place), "--tokenizer", "tests/models/decoder_tiny.tokenizer.json", "--prompt", "a"]) == 2
 
 
 def test_a_model_of_another_bundle_is_refused(made: EntriesResult) -> None:

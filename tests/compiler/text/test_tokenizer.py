@@ -56,6 +56,24 @@ def test_what_ends_a_text_is_read_from_the_files_beside(tmp_path: Path) -> None:
     assert [Tokenizer(file).id_of(word) for word in ("</s>", "12")] == [1, 12]
 
 
+def test_the_image_token_is_what_the_files_call_it(tmp_path: Path) -> None:
+    """Where none of them does, the one special token of that name."""
+    file = save_tokenizer(tmp_path)
+    with pytest.raises(UsageError, match='no special token has "image" in its name'):
+        Tokenizer(file).image_token()
+    file.write_text(file.read_text().replace("<|user|>", "<|Image|>"))
+    assert Tokenizer(file).image_token() == 2
+    file.write_text(file.read_text().replace("<|assistant|>", "<|end_of_image|>"))
+    with pytest.raises(UsageError, match=r"the special tokens <\|Image\|>, <\|end_of_image\|> may be it"):
+        Tokenizer(file).image_token()
+    (tmp_path / "config.json").write_text('{"image_token_index": 9}')
+    assert Tokenizer(file).image_token() == 9
+    (tmp_path / "config.json").write_text('{"image_token_id": 8, "image_token_index": 9}')
+    assert Tokenizer(file).image_token() == 8
+    (tmp_path / "tokenizer_config.json").write_text('{"image_token": "<|Image|>"}')
+    assert Tokenizer(file).image_token() == 2
+
+
 def test_truncation_and_padding_of_the_file_are_left_out(tmp_path: Path) -> None:
     file = save_tokenizer(tmp_path)
     facts = json.loads(file.read_text())

@@ -1,0 +1,1 @@
+"""An image file as the array that a model of images takes."""

@@ -1,0 +1,138 @@
+"""Image files as models take them: the arithmetic written out here, the order of patches one by one, and what is not clear refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autoglmc.compiler.errors import UsageError, UserError
+from autoglmc.compiler.images.read_image import read_image
+from autoglmc.compiler.images.settings import ImageSettings, settings_of
+
+Image = pytest.importorskip("PIL.Image", reason="the extra image is not installed")
+MEAN, STD = (0.48, 0.46, 0.41), (0.27, 0.26, 0.28)
+FULL = {"size": {"height": 6, "width": 8}, "rescale_factor": 1 / 255, "image_mean": MEAN, "image_std": STD, "resample": 2}
+PATCHES = {"patch_size": 2, "merge_size": 2, "temporal_patch_size": 2}
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> tuple[Path, np.ndarray]:
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    return tmp_path / "a.png", pixels
+
+
+def config(folder: Path, **found: Any) -> Path:
+    (folder / "preprocessor_config.json").write_text(json.dumps(found))
+    return folder / "preprocessor_config.json"
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 6, 8), (3, 6, 8), (1, 6, 8, 3), (1, 1, 3, 6, 8)], ids=str)
+def test_pixels_are_normalised_and_laid_out(picture: tuple[Path, np.ndarray], tmp_path: Path, shape: tuple[int, ...]) -> None:
+    path, pixels = picture
+    expected = (pixels / 255 - MEAN) / STD
+    expected = expected.transpose(2, 0, 1) if shape[-1] == 8 else expected
+    for settings in (settings_of(config(tmp_path, **FULL)), settings_of(None, size=(6, 8), mean=MEAN, std=STD)):
+        found, said = read_image(path, settings, shape, np.float32)
+        assert found.dtype == np.float32 and found.shape == shape and said == "6x8"
+        assert np.allclose(found.reshape(expected.shape), expected, atol=1e-6)
+
+
+def test_levels_stay_where_the_file_says_so(picture: tuple[Path, np.ndarray], tmp_path: Path) -> None:
+    plain = {"do_resize": False, "do_rescale": False, "do_normalize": False}
+    found, _ = read_image(picture[0], settings_of(config(tmp_path, **plain)), (1, 6, 8, 3), np.uint8)
+    assert np.array_equal(found[0], picture[1])
+    with pytest.raises(UsageError, match="the model takes uint8, and the image's levels are scaled"):
+        read_image(picture[0], settings_of(config(tmp_path, **FULL)), (1, 6, 8, 3), np.uint8)
+
+
+def test_patches_are_in_the_order_of_the_encoder(picture: tuple[Path, np.ndarray], tmp_path: Path) -> None:
+    """Patch by patch: those of a square of 2 x 2 together, each twice, as two frames."""
+    path, pixels = picture
+    larger = np.concatenate([pixels, pixels[:2]])
+    Image.fromarray(larger).save(path)
+    settings = settings_of(config(tmp_path, **FULL, **PATCHES, do_normalize=False), size=(8, 8))
+    found = read_image(path, settings, (16, 24), np.float32)[0].reshape(2, 2, 2, 2, 3, 2, 2, 2)
+    for down, right, line, column in np.ndindex(2, 2, 2, 2):
+        top, left = 4 * down + 2 * line, 4 * right + 2 * column
+        for frame in range(2):
+            patch = larger[top : top + 2, left : left + 2].transpose(2, 0, 1) / 255
+            assert np.allclose(found[down, right, line, column, :, frame], patch, atol=1e-6)
+
+
+def test_images_are_resized_and_cropped_as_the_file_says(picture: tuple[Path, np.ndarray], tmp_path: Path) -> None:
+    path = picture[0]
+    plain = {"rescale_factor": 1.0, "do_normalize": False, "resample": 2}
+    whole, said = read_image(path, settings_of(config(tmp_path, **plain, size={"height": 4, "width": 4})), (3, 4, 4), np.float32)
+    expected = np.asarray(Image.open(path).resize((4, 4), resample=Image.Resampling.BILINEAR))
+    assert np.array_equal(whole.transpose(1, 2, 0), expected) and said == "6x8 to 4x4, bilinear"
+    edge = {"size": {"shortest_edge": 12}, "do_center_crop": True, "crop_size": {"height": 10, "width": 10}}
+    middle, said = read_image(path, settings_of(config(tmp_path, **plain, **edge)), (3, 10, 10), np.float32)
+    expected = np.asarray(Image.open(path).resize((16, 12), resample=Image.Resampling.BILINEAR))[1:11, 3:13]
+    assert np.array_equal(middle.transpose(1, 2, 0), expected) and said.endswith("its middle")
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({**FULL, "size": 224}, "says size is 224"),
+        ({**FULL, "size": {"shortest_edge": 224}}, "says size is"),
+        ({key: value for key, value in FULL.items() if key != "size"}, "does not say size"),
+        ({key: value for key, value in FULL.items() if key != "rescale_factor"}, "does not say rescale_factor"),
+        ({key: value for key, value in FULL.items() if key != "image_std"}, "does not say image_std"),
+        ({**FULL, "image_mean": [0.5]}, r"says image_mean is \[0.5\]"),
+        ({**FULL, "image_std": [1, 1, 0]}, "says image_std is"),
+        ({**FULL, "resample": "cubic"}, "says resample is 'cubic'"),
+        ({**FULL, "patch_size": {"height": 14}}, "says patch_size is"),
+        ({**FULL, "do_center_crop": True, "crop_size": 224}, "says crop_size is 224"),
+    ],
+)
+def test_what_a_file_leaves_open_is_not_made_up(tmp_path: Path, found: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        settings_of(config(tmp_path, **found))
+
+
+def test_what_nobody_says_is_not_made_up(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--image-size and --image-mean and --image-std or --image-config FILE is missing"):
+        settings_of(None)
+    with pytest.raises(UsageError, match="--image-mean and --image-std go together"):
+        settings_of(None, size=(4, 4), mean=MEAN)
+    with pytest.raises(UsageError, match="there is no file"):
+        settings_of(tmp_path / "none.json")
+    (tmp_path / "list.json").write_text("[]")
+    with pytest.raises(UserError, match="is not a JSON object"):
+        settings_of(tmp_path / "list.json")
+
+
+@pytest.mark.parametrize(
+    ("settings", "shape", "said"),
+    [
+        (ImageSettings(), (1, 3, 8, 8), r"3 colours of 6x8 pixels, and the model takes \[3, 8, 8\]"),
+        (ImageSettings(fits_itself=True), (16, 24), r"leaves the size to each image, and the model takes \[16, 24\]"),
+        (ImageSettings(), (16, 24), "how an image is cut into patches is not said"),
+        (ImageSettings(patch=2, merge=2), (16, 24), "6x8 pixels cannot be cut into squares of 4x4"),
+        (ImageSettings(patch=2), (16, 24), "6x8 pixels are 12 patches of 12 numbers, and the model takes 16 of 24"),
+        (ImageSettings(crop=(9, 9)), (3, 9, 9), "the middle of 9x9 pixels is larger than the image, 6x8"),
+    ],
+    ids=str,
+)
+def test_what_does_not_become_the_input_is_refused(
+    picture: tuple[Path, np.ndarray], settings: ImageSettings, shape: tuple[int, ...], said: str
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        read_image(picture[0], settings, shape, np.float32)
+
+
+def test_files_that_are_no_images_are_refused(picture: tuple[Path, np.ndarray], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no file"):
+        read_image(tmp_path / "b.png", ImageSettings(), (3, 6, 8), np.float32)
+    (tmp_path / "text.png").write_text("nothing")
+    short = tmp_path / "short.png"
+    short.write_bytes(picture[0].read_bytes()[:120])
+    for path in (tmp_path / "text.png", short):
+        with pytest.raises(UserError, match=f"{path.name} cannot be read as an image"):
+            read_image(path, ImageSettings(), (3, 6, 8), np.float32)
