@@ -1,6 +1,7 @@
 """Are predicted latencies right? Fits to 60 % of the networks, 20 times, against what a clock says of the others.
 
     python benchmarks/prediction.py [--runtime openvino] [--splits 20] [--again]
+    python benchmarks/prediction.py --every 3       # one network of three: what two runtimes can be measured on in a quarter of an hour
     python benchmarks/prediction.py --fresh         # a fit to all networks, and others that nobody looked at
     python benchmarks/prediction.py --orders        # fp32, fp16, int8, int4 of a network, in the right order?
     python benchmarks/prediction.py --memory        # private memory, each network left out of its fit
@@ -20,8 +21,9 @@ import argparse
 import itertools
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +32,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import prediction_judge as judge
 from prediction_judge import Prediction
-from prediction_raw import KEPT, TARGETS, TWICE, forms_of, fresh_of, in_turn, measured, memory_measured, networks_of, prepared
+from prediction_raw import KEPT, TARGETS, TWICE, forms_of, fresh_of, in_turn, measured, memory_measured, name_of, networks_of, prepared
 
 from autoglmc.compiler.calibrate.fit_memory import MeasuredMemory, fit_memory
 from autoglmc.compiler.calibrate.fit_memory import predicted as predicted_memory
 from autoglmc.compiler.calibrate.fit_write import memory_text
+from autoglmc.compiler.calibrate.measure_here import Subject
 from autoglmc.compiler.calibrate.records import Measurement
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.compiler.plan.memory_needs import held_weights
@@ -60,6 +63,7 @@ def main() -> int:
     parser.add_argument("--splits", type=int, default=20)
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--minutes", type=float)
+    parser.add_argument("--every", type=int, default=1, metavar="N")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--orders", action="store_true")
@@ -67,15 +71,15 @@ def main() -> int:
     parser.add_argument("--second", action="store_true")
     options = parser.parse_args()
     target = load_target(TARGETS[options.runtime])
-    judge.TARGET.update({"onnxruntime": target, "openvino": target})
+    judge.TARGET.update({"onnxruntime": target, "openvino": target, "litert": target})
     if options.memory:
         return _memory(options.runtime, options.again)
     if options.compile:
-        return _compile(options.runtime)
+        return _compile(options.runtime, options.every)
     if options.second:
         return _second(options, target)
     again = options.again and not (options.fresh or options.orders)  # those measure something else anew
-    found = measured(options.runtime, "networks", networks_of, again, options.minutes)
+    found = measured(options.runtime, name_of(options.every), partial(networks_of, every=options.every), again, options.minutes)
     _print_floor(found)
     if options.fresh:
         return _fresh(options, found, target)
@@ -84,8 +88,9 @@ def main() -> int:
     return _held_out(options.runtime, found, target, options.splits)
 
 
-def _compile(runtime: str) -> int:
-    for what, subjects in (("networks", networks_of), ("fresh", fresh_of), ("forms", lambda: forms_of(WITH_FORMS))):
+def _compile(runtime: str, every: int) -> int:
+    others: list[tuple[str, Callable[[], list[Subject]]]] = [("fresh", fresh_of), ("forms", lambda: forms_of(WITH_FORMS))]
+    for what, subjects in ((name_of(every), partial(networks_of, every=every)), *(others if every == 1 else [])):
         shutil.rmtree(KEPT / f"{runtime}.{what}.bundles", ignore_errors=True)
         made = prepared(runtime, what, subjects)
         print(f"{what}: {len(made.models)} models, {len(made.kernels)} kernels")
