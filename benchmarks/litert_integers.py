@@ -6,8 +6,8 @@ Needs the extra `litert`. Models of the test suite in int8: by `--precision int8
 for each channel. Each is compiled for benchmarks/litert_cpu.hw. Every unit of its LiteRT segments (an operator between DequantizeLinear and
 QuantizeLinear) runs by itself as the device runs it, a file of our emitter bound to addresses, on the integers that reach it in the
 reference: onnxruntime with its optimisations off, which rounds where the model says. Where integers differ, a float64 evaluation of the
-unit says whether its number lies on a tie. The bundle is then run as a whole against the same reference: the largest difference of an
-output, as a share of its largest number, which adds up what units differ by.
+unit says whether its number lies on a tie. The bundle is then run as a whole against the same reference, where all that differs adds
+up: the least cosine of an output.
 
 Ends with 1 where a unit is off by more than a step, or one that is stated to be exact differs elsewhere than on ties.
 """
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -48,7 +49,13 @@ MODELS = (
 NOT_QUANTISED = {("magika_v3_3", ORT): "onnxruntime's quantiser ends with a ValueError on it"}
 EXACT, BEHIND = frozenset({"Add", "Conv", "Gemm", "MatMul", "Sub", "Sum"}), frozenset({"Relu", "Clip"})
 """Operators whose integers are stated to be onnxruntime's but for ties (docs/devices.md), and what may stand behind them."""
+COLUMNS = (
+    "model", "quantised by", "units", "in integers", "elements of those", "1 step apart", "of those on a tie", "units further apart",
+    "cosine",
+)  # fmt: skip
 SAMPLES, PER_CHANNEL, LEAST_OPSET, LIFTED = 4, "channel", 13, 17
+NODE = re.compile(r" \(.*?\)")
+"""The name of one in a reason."""
 SEED = 77
 """Of the inputs that are compared, which no scale was made with."""
 
@@ -60,8 +67,8 @@ class Compared:
     name: str
     form: str
     units: tuple[UnitDistance, ...]
-    whole: float
-    """Largest difference of an output, over its largest number."""
+    cosine: float
+    """Of the bundle's outputs with the reference's, the least."""
 
 
 def main() -> int:
@@ -73,8 +80,7 @@ def main() -> int:
     logging.disable(logging.WARNING)
     wrong: list[str] = []
     reasons: Counter[str] = Counter()
-    print("| model | quantised by | units | in integers | elements of those | 1 step apart | of those on a tie | more | whole model |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     for name in given.names or MODELS:
         for form in (given.form,) if given.form else (OWN, ORT):
             if why := NOT_QUANTISED.get((name, form)):
@@ -86,7 +92,7 @@ def main() -> int:
             if given.units:
                 print("\n".join(lines(found.units)), flush=True)
             wrong += [f"{name} by {form}: {text}" for text in faults(found.units)]
-            reasons.update(one.why_in_floats for one in found.units if one.in_floats)
+            reasons.update(NODE.sub("", one.why_in_floats) for one in found.units if one.in_floats)
     print("in floats:")
     for why, number in reasons.most_common():
         print(f"  {number:4}  {why}")
@@ -109,7 +115,7 @@ def compared(name: str, form: str, folder: Path) -> Compared:
         if on_device:
             units += distances(segment, values, on_litert)
         values |= reference(segment, values, [value.name for value in segment.graph.output])
-    return Compared(name, form, tuple(units), _whole(bundle, feeds, values))
+    return Compared(name, form, tuple(units), _cosine(bundle, feeds, values))
 
 
 def _bound(model: onnx.ModelProto, shapes: Mapping[str, Any]) -> onnx.ModelProto:
@@ -171,13 +177,13 @@ def on_litert(parts: Parts) -> list[Any]:
     return results
 
 
-def _whole(bundle: Path, feeds: Mapping[str, Any], expected: Mapping[str, Any]) -> float:
+def _cosine(bundle: Path, feeds: Mapping[str, Any], expected: Mapping[str, Any]) -> float:
     from autoglmc.compiler.run.bundle import Bundle
 
-    found = 0.0
+    found = 1.0
     for name, got in Bundle.load(bundle).run(feeds).items():
-        want = np.asarray(expected[name], np.float64)
-        found = max(found, float(np.abs(want - got).max(initial=0) / max(np.abs(want).max(initial=0), 1e-30)))
+        one, other = (np.asarray(array, np.float64).ravel() for array in (got, expected[name]))
+        found = min(found, float(one @ other / max(np.linalg.norm(one) * np.linalg.norm(other), 1e-30)))
     return found
 
 
@@ -186,7 +192,7 @@ def row(found: Compared) -> str:
     elements, apart, ties = (sum(getattr(one, what) for one in inside) for what in ("elements", "apart", "ties"))
     cells = (
         found.name, found.form, len(found.units), len(inside), f"{elements:,}", f"{apart:,} ({apart / max(elements, 1):.2%})", f"{ties:,}",
-        sum(one.steps > 1 for one in inside), f"{found.whole:.1e}",
+        sum(one.steps > 1 for one in inside), f"{found.cosine:.5f}",
     )  # fmt: skip
     return f"| {' | '.join(map(str, cells))} |"
 

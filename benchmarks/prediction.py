@@ -1,7 +1,7 @@
 """Are predicted latencies right? Fits to 60 % of the networks, 20 times, against what a clock says of the others.
 
     python benchmarks/prediction.py [--runtime openvino] [--splits 20] [--again]
-    python benchmarks/prediction.py --every 3       # one network of three: what two runtimes can be measured on in a quarter of an hour
+    python benchmarks/prediction.py --every 3 --passes 3    # one network of three, in as many passes as the gate needs
     python benchmarks/prediction.py --fresh         # a fit to all networks, and others that nobody looked at
     python benchmarks/prediction.py --orders        # fp32, fp16, int8, int4 of a network, in the right order?
     python benchmarks/prediction.py --memory        # private memory, each network left out of its fit
@@ -32,7 +32,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import prediction_judge as judge
 from prediction_judge import Prediction
-from prediction_raw import KEPT, TARGETS, TWICE, forms_of, fresh_of, in_turn, measured, memory_measured, name_of, networks_of, prepared
+from prediction_raw import (
+    KEPT,
+    PASSES,
+    TARGETS,
+    TWICE,
+    forms_of,
+    fresh_of,
+    in_turn,
+    measured,
+    memory_measured,
+    name_of,
+    networks_of,
+    prepared,
+)
 
 from autoglmc.compiler.calibrate.fit_memory import MeasuredMemory, fit_memory
 from autoglmc.compiler.calibrate.fit_memory import predicted as predicted_memory
@@ -64,6 +77,7 @@ def main() -> int:
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--every", type=int, default=1, metavar="N")
+    parser.add_argument("--passes", type=int, default=PASSES)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--orders", action="store_true")
@@ -79,7 +93,9 @@ def main() -> int:
     if options.second:
         return _second(options, target)
     again = options.again and not (options.fresh or options.orders)  # those measure something else anew
-    found = measured(options.runtime, name_of(options.every), partial(networks_of, every=options.every), again, options.minutes)
+    found = measured(
+        options.runtime, name_of(options.every), partial(networks_of, every=options.every), again, options.minutes, options.passes
+    )
     _print_floor(found)
     if options.fresh:
         return _fresh(options, found, target)
@@ -118,7 +134,16 @@ def _held_out(runtime: str, found: Measurement, target: object, splits: int) -> 
         shares.append([np.mean([one.error <= bound for one in made]) for bound in LEAST])
         every += made
         print(f"  split {len(shares)}: {' / '.join(f'{share:.0%}' for share in shares[-1])}", file=sys.stderr)
+    _print_whole(every)
     return _verdict(runtime, every, np.mean(shares, axis=0), max(numbers))
+
+
+def _print_whole(every: Sequence[Prediction]) -> None:
+    """Of models that are one segment: one that is cut into thirty counts thirty times else."""
+    alone = [one for one in every if " segment " not in one.case]
+    if alone:
+        texts = " / ".join(f"{np.mean([one.error <= bound for one in alone]):.1%}" for bound in LEAST)
+        print(f"{len({one.case for one in alone})} models in one segment, within 10 / 15 / 20 %: {texts}")
 
 
 def _fresh(options: argparse.Namespace, found: Measurement, target: object) -> int:

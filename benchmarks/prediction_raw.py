@@ -41,7 +41,7 @@ NETWORKS = "networks"
 WITH_KERNELS = (NETWORKS, *TWICE)
 """Of what is measured: that to which rates are fitted."""
 PASSES = 5
-"""Of which the gate takes three that agree."""
+"""Of which the gate takes three that agree; three are the least."""
 BUDGET = Budget(latency=0.12, profile=0.25)
 
 
@@ -81,14 +81,19 @@ def forms_of(names: Sequence[str]) -> list[Subject]:
 
 
 def measured(
-    runtime: str, what: str, subjects: Callable[[], list[Subject]], again: bool = False, minutes: float | None = None
+    runtime: str, what: str, subjects: Callable[[], list[Subject]], again: bool = False, minutes: float | None = None, passes: int = PASSES
 ) -> Measurement:
     """What was kept of an earlier run, or measured now: see `in_turn`."""
-    return in_turn(runtime, (what,), subjects, again, minutes)[0]
+    return in_turn(runtime, (what,), subjects, again, minutes, passes)[0]
 
 
 def in_turn(
-    runtime: str, names: Sequence[str], subjects: Callable[[], list[Subject]], again: bool = False, minutes: float | None = None
+    runtime: str,
+    names: Sequence[str],
+    subjects: Callable[[], list[Subject]],
+    again: bool = False,
+    minutes: float | None = None,
+    wanted: int = PASSES,
 ) -> list[Measurement]:
     """What was kept of an earlier run under each of the names, or measured now, on a machine that does nothing else. Every pass goes over
     all models, so that a machine that is slow for some minutes is slow for none in all passes; with several names a pass of each in turn.
@@ -100,13 +105,13 @@ def in_turn(
     running = {what: _begun(runtime, what, cases) for what in names}
     until = None if minutes is None else time.monotonic() + 60.0 * minutes
     source, took = source_of(load_target(TARGETS[runtime]).device("cpu")), 0.0
-    while (least := min(running.values(), key=lambda passes: passes.done)).done < PASSES:
+    while (least := min(running.values(), key=lambda passes: passes.done)).done < wanted:
         if until is not None and took and time.monotonic() + took > until:
-            raise SystemExit(f"{least.done} of {PASSES} passes are done: run it again to go on")
+            raise SystemExit(f"{least.done} of {wanted} passes are done: run it again to go on")
         what, begun = next(what for what, passes in running.items() if passes is least), time.monotonic()
         least.run(source)
         took = time.monotonic() - begun
-        print(f"{what}, pass {least.done} of {PASSES}: {took:.0f} s", file=sys.stderr)
+        print(f"{what}, pass {least.done} of {wanted}: {took:.0f} s", file=sys.stderr)
         _write(_passes(runtime, what), pickle.dumps(least))
     for what, passes in running.items():
         segments, refused = passes.settled()

@@ -23,8 +23,10 @@ def test_lightnet_in_int8_is_within_a_step_operator_by_operator(lightnet: Compar
     assert not list(faults(lightnet.units))
     inside = [one for one in lightnet.units if not one.in_floats]
     assert len(inside) >= 0.95 * len(lightnet.units) and sum(one.elements for one in inside) > 1e6
-    assert {one.why_in_floats for one in lightnet.units if one.in_floats} == {"LayerNormalization is not converted in integers"}
-    assert lightnet.whole < 0.1
+    assert {one.why_in_floats for one in lightnet.units if one.in_floats} == {
+        "LayerNormalization takes many operators in integers: floats are faster and more exact"
+    }
+    assert lightnet.cosine > 0.999
 
 
 def test_a_unit_that_is_further_off_is_found(lightnet: Compared) -> None:

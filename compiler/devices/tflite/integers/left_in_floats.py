@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .grids import INTO, OUT, is_grid
 
@@ -12,15 +12,18 @@ if TYPE_CHECKING:
 
 SUM = "Sum"
 
+
 def why_in_floats(
     left: Sequence[onnx.NodeProto],
     producers: Mapping[str, onnx.NodeProto],
     constants: Collection[str],
     taken: Collection[str],
+    without: Collection[str],
     refused: Mapping[str, str],
 ) -> dict[str, str]:
-    """By the quantised result. left: the nodes that are in no unit of integers; taken: operators that units of integers are made of;
-    refused: why a QuantizeLinear or DequantizeLinear is not converted, by its result. What also reads floats is no such unit."""
+    """By the quantised result. left: the nodes that are in no unit of integers; taken: operators that units of integers are made of, and
+    `without` those that could be and are not; refused: why a QuantizeLinear or DequantizeLinear is not converted, by its result. What also
+    reads floats is no such unit."""
     found = {}
     for node in left:
         if not is_grid(node) or node.op_type != INTO or node.input[0] not in producers:
@@ -29,7 +32,7 @@ def why_in_floats(
         computing = [member for member in members if member is not None and not is_grid(member)]
         if None in members or not computing or len(members) == len(computing):
             continue
-        found[node.output[0]] = _why(node, computing, members, taken, refused)
+        found[node.output[0]] = _refusal(node, members, refused) or _why(computing, taken, without)
     return found
 
 
@@ -51,17 +54,18 @@ def _between(last: onnx.NodeProto, producers: Mapping[str, onnx.NodeProto], cons
             queue += node.input
 
 
-def _why(
-    last: onnx.NodeProto, computing: Sequence[onnx.NodeProto], members: Sequence[Any], taken: Collection[str], refused: Mapping[str, str]
-) -> str:
-    for node in (last, *members):
-        if node.output[0] in refused:
-            return refused[node.output[0]]
-    unknown = sorted({node.op_type for node in computing if node.op_type not in taken})
-    if unknown:
+def _refusal(last: onnx.NodeProto, members: Sequence[onnx.NodeProto | None], refused: Mapping[str, str]) -> str:
+    return next((refused[node.output[0]] for node in (last, *members) if node is not None and node.output[0] in refused), "")
+
+
+def _why(computing: Sequence[onnx.NodeProto], taken: Collection[str], without: Collection[str]) -> str:
+    kinds = dict.fromkeys(node.op_type for node in reversed(computing))
+    if unknown := [kind for kind in kinds if kind not in taken and kind not in without]:
         return f"{', '.join(unknown)} {'is' if len(unknown) == 1 else 'are'} not converted in integers"
+    if slow := [kind for kind in kinds if kind in without]:
+        return f"{', '.join(slow)} takes many operators in integers: floats are faster and more exact"
     if len(computing) > 1:
-        return f"nothing is quantised between {' and '.join(dict.fromkeys(node.op_type for node in reversed(computing)))}"
+        return f"nothing is quantised between {' and '.join(kinds)}"
     (node,) = computing
     if node.op_type == SUM:
         return f"{SUM} of {len(node.input)} is not converted in integers"

@@ -90,7 +90,7 @@ class _Reader:
         without: frozenset[str],
     ) -> None:
         self.graph, self.shapes, self.dtypes, self.constants, self.floats = graph, shapes, dtypes, constants, floats
-        self.taken = (COMPUTING | MOVING) - without
+        self.taken, self.without = (COMPUTING | MOVING) - without, without
         self.made = IntegerGraph()
         self.producers = {name: node for node in graph.node for name in node.output if name}
         self.outputs = {value.name for value in graph.output}
@@ -115,7 +115,7 @@ class _Reader:
                 inside[id(node)] = nodes
                 gone.update(id(member) for member in members)
         left = [node for node in self.graph.node if id(node) not in gone]
-        made.floats = why_in_floats(left, self.producers, self.constants, self.taken, made.refused)
+        made.floats = why_in_floats(left, self.producers, self.constants, self.taken, self.without, made.refused)
         wanted = Counter(name for node in left for name in node.input) + Counter(self.outputs)
         for node in self.graph.node:
             for rewritten, name in inside.get(id(node), ()):
