@@ -115,7 +115,7 @@ class Quantised:
     def original(self) -> onnx.ModelProto:
         """The float model that it is made of, its shapes open."""
         model = MADE[self.source]() if self.source in MADE else onnx.load(_found(self.source))
-        _tell_biases_apart(model)
+        tell_biases_apart(model)
         return model
 
 
@@ -176,7 +176,7 @@ MADE: Mapping[str, Callable[[], onnx.ModelProto]] = {
 """The ViT: four layers, GELU with Erf and attention in parts, as an exporter of opset 14 writes it."""
 
 
-def _tell_biases_apart(model: onnx.ModelProto) -> None:
+def tell_biases_apart(model: onnx.ModelProto) -> None:
     """Biases that were never trained are all zero: the quantiser makes one tensor of them, in bytes, which no runtime takes for a bias."""
     import numpy as np
     from onnx import numpy_helper

@@ -1,6 +1,7 @@
 """Are predicted latencies right? Fits to 60 % of the networks, 20 times, against what a clock says of the others.
 
     python benchmarks/prediction.py [--runtime openvino] [--splits 20] [--again]
+    python benchmarks/prediction.py --every 3 --passes 3    # one network of three, in as many passes as the gate needs
     python benchmarks/prediction.py --fresh         # a fit to all networks, and others that nobody looked at
     python benchmarks/prediction.py --orders        # fp32, fp16, int8, int4 of a network, in the right order?
     python benchmarks/prediction.py --memory        # private memory, each network left out of its fit
@@ -20,8 +21,9 @@ import argparse
 import itertools
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +32,25 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import prediction_judge as judge
 from prediction_judge import Prediction
-from prediction_raw import KEPT, TARGETS, TWICE, forms_of, fresh_of, in_turn, measured, memory_measured, networks_of, prepared
+from prediction_raw import (
+    KEPT,
+    PASSES,
+    TARGETS,
+    TWICE,
+    forms_of,
+    fresh_of,
+    in_turn,
+    measured,
+    memory_measured,
+    name_of,
+    networks_of,
+    prepared,
+)
 
 from autoglmc.compiler.calibrate.fit_memory import MeasuredMemory, fit_memory
 from autoglmc.compiler.calibrate.fit_memory import predicted as predicted_memory
 from autoglmc.compiler.calibrate.fit_write import memory_text
+from autoglmc.compiler.calibrate.measure_here import Subject
 from autoglmc.compiler.calibrate.records import Measurement
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.compiler.plan.memory_needs import held_weights
@@ -60,6 +76,8 @@ def main() -> int:
     parser.add_argument("--splits", type=int, default=20)
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--minutes", type=float)
+    parser.add_argument("--every", type=int, default=1, metavar="N")
+    parser.add_argument("--passes", type=int, default=PASSES)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--orders", action="store_true")
@@ -67,15 +85,17 @@ def main() -> int:
     parser.add_argument("--second", action="store_true")
     options = parser.parse_args()
     target = load_target(TARGETS[options.runtime])
-    judge.TARGET.update({"onnxruntime": target, "openvino": target})
+    judge.TARGET.update({"onnxruntime": target, "openvino": target, "litert": target})
     if options.memory:
         return _memory(options.runtime, options.again)
     if options.compile:
-        return _compile(options.runtime)
+        return _compile(options.runtime, options.every)
     if options.second:
         return _second(options, target)
     again = options.again and not (options.fresh or options.orders)  # those measure something else anew
-    found = measured(options.runtime, "networks", networks_of, again, options.minutes)
+    found = measured(
+        options.runtime, name_of(options.every), partial(networks_of, every=options.every), again, options.minutes, options.passes
+    )
     _print_floor(found)
     if options.fresh:
         return _fresh(options, found, target)
@@ -84,8 +104,9 @@ def main() -> int:
     return _held_out(options.runtime, found, target, options.splits)
 
 
-def _compile(runtime: str) -> int:
-    for what, subjects in (("networks", networks_of), ("fresh", fresh_of), ("forms", lambda: forms_of(WITH_FORMS))):
+def _compile(runtime: str, every: int) -> int:
+    others: list[tuple[str, Callable[[], list[Subject]]]] = [("fresh", fresh_of), ("forms", lambda: forms_of(WITH_FORMS))]
+    for what, subjects in ((name_of(every), partial(networks_of, every=every)), *(others if every == 1 else [])):
         shutil.rmtree(KEPT / f"{runtime}.{what}.bundles", ignore_errors=True)
         made = prepared(runtime, what, subjects)
         print(f"{what}: {len(made.models)} models, {len(made.kernels)} kernels")
@@ -113,7 +134,16 @@ def _held_out(runtime: str, found: Measurement, target: object, splits: int) -> 
         shares.append([np.mean([one.error <= bound for one in made]) for bound in LEAST])
         every += made
         print(f"  split {len(shares)}: {' / '.join(f'{share:.0%}' for share in shares[-1])}", file=sys.stderr)
+    _print_whole(every)
     return _verdict(runtime, every, np.mean(shares, axis=0), max(numbers))
+
+
+def _print_whole(every: Sequence[Prediction]) -> None:
+    """Of models that are one segment: one that is cut into thirty counts thirty times else."""
+    alone = [one for one in every if " segment " not in one.case]
+    if alone:
+        texts = " / ".join(f"{np.mean([one.error <= bound for one in alone]):.1%}" for bound in LEAST)
+        print(f"{len({one.case for one in alone})} models in one segment, within 10 / 15 / 20 %: {texts}")
 
 
 def _fresh(options: argparse.Namespace, found: Measurement, target: object) -> int:

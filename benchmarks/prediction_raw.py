@@ -32,27 +32,32 @@ from autoglmc.compiler.load.bind_shapes import parse_shapes
 
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = Path(os.environ.get("AUTOGLMC_CACHE") or ROOT / ".cache") / "prediction"
-TARGETS = {"ort": "x86_cpu", "openvino": str(ROOT / "benchmarks" / "openvino_cpu.hw")}
+TARGETS = {"ort": "x86_cpu", "openvino": str(ROOT / "benchmarks" / "openvino_cpu.hw"), "litert": str(ROOT / "benchmarks" / "litert_cpu.hw")}
 LARGEST = 100e-3
 """Seconds: longer networks are left out, as a benchmark has to end."""
 TWICE = ("first", "second")
 """Two calibrations of the networks whose passes alternate: what differs then is not a machine that became slower meanwhile."""
-WITH_KERNELS = ("networks", *TWICE)
+NETWORKS = "networks"
+WITH_KERNELS = (NETWORKS, *TWICE)
 """Of what is measured: that to which rates are fitted."""
 PASSES = 5
-"""Of which the gate takes three that agree."""
+"""Of which the gate takes three that agree; three are the least."""
 BUDGET = Budget(latency=0.12, profile=0.25)
 
 
-def networks_of(names: Sequence[str] = ()) -> list[Subject]:
-    """All networks of the benchmark, or those named; the two that take seconds a run are left out."""
+def networks_of(names: Sequence[str] = (), every: int = 1) -> list[Subject]:
+    """All networks of the benchmark (of `every` so many one), or those named; the two that take seconds a run are left out."""
     from networks.index import networks
 
-    return [
-        Subject(network=one.network, case=one.name, path=one.path(), shapes=parse_shapes(one.shapes))
-        for one in networks()
-        if (not names and not one.name.endswith("_384")) or one.name in names
-    ]
+    found = [one for one in networks() if (not names and not one.name.endswith("_384")) or one.name in names]
+    kept = set(list(dict.fromkeys(one.network for one in found))[::every])
+    taken = [one for one in found if one.network in kept]
+    return [Subject(network=one.network, case=one.name, path=one.path(), shapes=parse_shapes(one.shapes)) for one in taken]
+
+
+def name_of(every: int) -> str:
+    """What measurements of one network of so many are kept as."""
+    return NETWORKS if every == 1 else f"{NETWORKS}-{every}"
 
 
 def fresh_of() -> list[Subject]:
@@ -76,14 +81,19 @@ def forms_of(names: Sequence[str]) -> list[Subject]:
 
 
 def measured(
-    runtime: str, what: str, subjects: Callable[[], list[Subject]], again: bool = False, minutes: float | None = None
+    runtime: str, what: str, subjects: Callable[[], list[Subject]], again: bool = False, minutes: float | None = None, passes: int = PASSES
 ) -> Measurement:
     """What was kept of an earlier run, or measured now: see `in_turn`."""
-    return in_turn(runtime, (what,), subjects, again, minutes)[0]
+    return in_turn(runtime, (what,), subjects, again, minutes, passes)[0]
 
 
 def in_turn(
-    runtime: str, names: Sequence[str], subjects: Callable[[], list[Subject]], again: bool = False, minutes: float | None = None
+    runtime: str,
+    names: Sequence[str],
+    subjects: Callable[[], list[Subject]],
+    again: bool = False,
+    minutes: float | None = None,
+    wanted: int = PASSES,
 ) -> list[Measurement]:
     """What was kept of an earlier run under each of the names, or measured now, on a machine that does nothing else. Every pass goes over
     all models, so that a machine that is slow for some minutes is slow for none in all passes; with several names a pass of each in turn.
@@ -91,23 +101,27 @@ def in_turn(
     files = {what: KEPT / f"{runtime}.{what}.json" for what in names}
     if not again and all(path.exists() for path in files.values()):
         return [read_raw(path) for path in files.values()]
-    cases = prepared(runtime, "networks" if set(names) <= set(TWICE) else names[0], subjects)
+    cases = prepared(runtime, NETWORKS if set(names) <= set(TWICE) else names[0], subjects)
     running = {what: _begun(runtime, what, cases) for what in names}
     until = None if minutes is None else time.monotonic() + 60.0 * minutes
     source, took = source_of(load_target(TARGETS[runtime]).device("cpu")), 0.0
-    while (least := min(running.values(), key=lambda passes: passes.done)).done < PASSES:
+    while (least := min(running.values(), key=lambda passes: passes.done)).done < wanted:
         if until is not None and took and time.monotonic() + took > until:
-            raise SystemExit(f"{least.done} of {PASSES} passes are done: run it again to go on")
+            raise SystemExit(f"{least.done} of {wanted} passes are done: run it again to go on")
         what, begun = next(what for what, passes in running.items() if passes is least), time.monotonic()
         least.run(source)
         took = time.monotonic() - begun
-        print(f"{what}, pass {least.done} of {PASSES}: {took:.0f} s", file=sys.stderr)
+        print(f"{what}, pass {least.done} of {wanted}: {took:.0f} s", file=sys.stderr)
         _write(_passes(runtime, what), pickle.dumps(least))
     for what, passes in running.items():
         segments, refused = passes.settled()
         _keep(files[what], source.runtime, segments, [*cases.failed, *refused])
         _passes(runtime, what).replace(KEPT / f"{runtime}.{what}.done")
     return [read_raw(path) for path in files.values()]
+
+
+def _has_kernels(what: str) -> bool:
+    return what.partition("-")[0] in WITH_KERNELS
 
 
 def _passes(runtime: str, what: str) -> Path:
@@ -120,7 +134,7 @@ def _begun(runtime: str, what: str, cases: Prepared) -> Running:
     if kept.exists():
         found: Running = pickle.loads(kept.read_bytes())
         return found
-    return begun_passes(runtime, cases, what in WITH_KERNELS)
+    return begun_passes(runtime, cases, _has_kernels(what))
 
 
 @dataclass(frozen=True)
@@ -156,7 +170,7 @@ def prepared(runtime: str, what: str, subjects: Callable[[], list[Subject]]) -> 
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     target = load_target(TARGETS[runtime])
-    kernels = grid_cases(folder) if what in WITH_KERNELS else ()
+    kernels = grid_cases(folder) if _has_kernels(what) else ()
     models, _, failed = compile_subjects(target, target.device("cpu"), subjects(), folder, _tell, TimeLeft(), with_memory=False)
     found = Prepared(tuple(kernels), tuple(models), tuple(failed), code())
     _write(index, pickle.dumps(found))

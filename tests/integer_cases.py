@@ -48,6 +48,7 @@ CASES: Mapping[str, Case] = {
     "MatMul of two": Case("MatMul", [(2, 3, 8), (2, 8, 4)]),
     "Add": Case("Add", [X4, X4], exact=True),
     "Add that broadcasts": Case("Add", [X4, (1, 4, 1, 1)], exact=True),
+    "Sum": Case("Sum", [X4, X4], behind="Relu", exact=True),
     "Sub": Case("Sub", [X2, X2], exact=True),
     "Mul": Case("Mul", [X4, (1, 4, 1, 1)]),
     "Mul by a number": Case("Mul", [X2], {}, {}, {1: 0.37}),

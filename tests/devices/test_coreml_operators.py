@@ -18,6 +18,7 @@ LACK = ADAPTER and ADAPTER.cannot_compile()
 pytestmark = pytest.mark.skipif(LACK is not None, reason=f"{LACK and LACK.reason}: {LACK and LACK.help}")
 Array = np.ndarray[Any, Any]
 
+
 @pytest.mark.parametrize(("inputs", "body"), CASES, ids=[f"{body} on {inputs}" for inputs, body in CASES])
 def test_converted_operators_compute_what_onnxruntime_does(inputs: str, body: str) -> None:
     import coremltools

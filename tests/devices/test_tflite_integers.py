@@ -61,6 +61,7 @@ def test_networks_operator_by_operator(name: str, tmp_path: Path) -> None:
     assert max(one.steps for one in found) <= 1
     assert max((one.share for one in found if ROUNDED_ONCE.issuperset(one.operators) and not _of_two(one)), default=0) <= TIES
     assert sum(not one.in_floats for one in found) >= share * len(found)
+    assert all(bool(one.why_in_floats) == one.in_floats for one in found)
 
 
 def _of_two(one: UnitDistance) -> bool:

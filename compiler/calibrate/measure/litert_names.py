@@ -6,10 +6,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from ...devices.litert.operators import FileOperator
 from ...devices.litert.profiler import Event
 from .join import Reported
+
+if TYPE_CHECKING:
+    import numpy
+
+    Array = numpy.ndarray[Any, Any]
 
 KINDS: Mapping[str, frozenset[str]] = {
     tag: frozenset(codes.split())
@@ -35,14 +41,26 @@ FOLLOWING = 4
 """Operators behind one that writes no tensor of the segment (a transposed input), to the first of which that is known it belongs."""
 
 
-def reported(events: Sequence[Event], operators: Sequence[FileOperator]) -> list[Reported]:
-    """The events of one run under the names of the tensors that their operators write. One that is no operator of the file (XNNPACK adds
+def reported(runs: Sequence[Sequence[Event]], operators: Sequence[FileOperator]) -> list[list[Reported]]:
+    """Of each run, the events under the names of the tensors that their operators write. One that is no operator of the file (XNNPACK adds
     transposes and copies) is near to those between which it ran."""
+    named: dict[tuple[tuple[str, bool, int], ...], list[Reported]] = {}
+    found = []
+    for events in runs:
+        order = tuple((event.kind, event.delegated, event.index) for event in events)
+        if order not in named:  # once for hundreds of runs: the alignment takes longer than a run of most models
+            named[order] = _named(events, operators)
+        found.append([replace(one, seconds=event.microseconds * 1e-6) for one, event in zip(named[order], events, strict=True)])
+    return found
+
+
+def _named(events: Sequence[Event], operators: Sequence[FileOperator]) -> list[Reported]:
+    """Without their seconds."""
     taken = _aligned(events, operators)
     found = []
     for number, event in enumerate(events):
         index = taken[number]
-        own = Reported(f"{event.kind} {number}", event.microseconds * 1e-6, kind=event.kind)
+        own = Reported(f"{event.kind} {number}", 0.0, kind=event.kind)
         if index is not None:
             behind = operators[index + 1 : index + 1 + FOLLOWING]
             found.append(replace(own, others=tuple(_names([operators[index]])), near=tuple(_names(behind))))
@@ -66,24 +84,29 @@ def _aligned(events: Sequence[Event], operators: Sequence[FileOperator]) -> list
     own = {event.index for event in events if not event.delegated}
     rest = [index for index in range(len(operators)) if index not in own]
     theirs = [number for number, event in enumerate(events) if event.delegated]
-    fits = [[operators[index].code in _codes(events[number]) for index in rest] for number in theirs]
-    best = [[0] * (len(rest) + 1) for _ in range(len(theirs) + 1)]
-    for i in reversed(range(len(theirs))):
-        for j in reversed(range(len(rest))):
-            best[i][j] = max(best[i + 1][j], best[i][j + 1], best[i + 1][j + 1] + 1 if fits[i][j] else 0)
+    fits, best = _common([events[number].kind for number in theirs], [operators[index].code for index in rest])
     i = j = 0
     while i < len(theirs) and j < len(rest):
-        if fits[i][j] and best[i][j] == best[i + 1][j + 1] + 1:
+        if fits[i, j] and best[i, j] == best[i + 1, j + 1] + 1:
             found[theirs[i]], i, j = rest[j], i + 1, j + 1
-        elif best[i][j] == best[i][j + 1]:
+        elif best[i, j] == best[i, j + 1]:
             j += 1
         else:
             i += 1
     return found
 
 
-def _codes(event: Event) -> frozenset[str]:
-    return KINDS.get(event.kind.split(" (")[0], frozenset())
+def _common(kinds: Sequence[str], codes: Sequence[str]) -> tuple[Array, Array]:
+    """Which kinds of events fit which codes of operators, and from every pair of places on how many can be paired in order."""
+    import numpy
+
+    rows = {kind: numpy.isin(codes, sorted(KINDS.get(kind.split(" (")[0], ()))) for kind in set(kinds)}
+    fits = numpy.array([rows[kind] for kind in kinds], bool).reshape(len(kinds), len(codes))
+    best = numpy.zeros((len(kinds) + 1, len(codes) + 1), numpy.int32)
+    for i in reversed(range(len(kinds))):  # row by row: an unrolled LSTM has thousands of both
+        paired = numpy.maximum(best[i + 1, :-1], best[i + 1, 1:] + fits[i])
+        best[i, :-1] = numpy.maximum.accumulate(paired[::-1])[::-1]
+    return fits, best
 
 
 def _beside(number: int, taken: Sequence[int | None], operators: int) -> list[int]:

@@ -87,8 +87,9 @@ def refusals(model: onnx.ModelProto) -> tuple[Refusal, ...]:
 
 
 def units_in_floats(model: onnx.ModelProto) -> Mapping[str, str]:
-    """Operators between DequantizeLinear and QuantizeLinear that the file has in floats, by their quantised result, and why."""
-    return _built(model, ()).floats
+    """What the file has in floats between DequantizeLinear and QuantizeLinear, by the quantised result, and why."""
+    built = _built(model, ())
+    return {**built.read.floats, **built.floats}
 
 
 def _built(model: onnx.ModelProto, ports_last: Collection[str], integers_alone: bool = False) -> _Builder:

@@ -31,6 +31,8 @@ class Values:
     columns: dict[str, tuple[Tensor, tuple[int, ...], Order]] = field(default_factory=dict)
     """Flattened in the order in which they lay: the tensor, and the shape and order of what was flattened."""
     taken: set[str] = field(default_factory=set)
+    numbers: dict[str, int] = field(default_factory=dict)
+    """Up to which number the names of a hint are taken: an unrolled LSTM asks for thousands."""
 
     def shape(self, name: str) -> tuple[int, ...]:
         if name in self.constants:
@@ -51,11 +53,12 @@ class Values:
 
     def fresh(self, hint: str) -> str:
         """A name that no tensor has yet: `hint` itself where it is free."""
-        name, number = hint, 1
+        name, number = hint, self.numbers.get(hint, 1)
         while name in self.taken:
             number += 1
             name = f"{hint}.{number}"
         self.taken.add(name)
+        self.numbers[hint] = number
         return name
 
     def write(self, name: str, order: Order, tensor: Tensor) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..records import Refused, Scales
 from .grids import INTO, OUT, SIGNED, floats_of, grid_of, is_grid, stored
+from .left_in_floats import why_in_floats
 
 if TYPE_CHECKING:
     import numpy
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 COMPUTING = frozenset({
     "Add", "AveragePool", "Clip", "Conv", "ConvTranspose", "Div", "Gelu", "Gemm", "GlobalAveragePool", "HardSwish", "LayerNormalization",
-    "LeakyRelu", "MatMul", "Max", "Min", "Mul", "ReduceMean", "Relu", "Sigmoid", "Softmax", "Sub", "Tanh",
+    "LeakyRelu", "MatMul", "Max", "Min", "Mul", "ReduceMean", "Relu", "Sigmoid", "Softmax", "Sub", "Sum", "Tanh",
 })  # fmt: skip
 MOVING = frozenset({
     "Concat", "DepthToSpace", "Flatten", "Gather", "Identity", "MaxPool", "Pad", "Reshape", "Resize", "Slice", "SpaceToDepth", "Split",
@@ -40,9 +41,10 @@ PLAIN = {
 }  # fmt: skip
 """Operands that may be constants in floats: a bias, limits, numbers that are no operands of the arithmetic."""
 ACTIVATIONS = frozenset({"Clip", "Relu"})
-BROADCAST = frozenset({"Add", "Mul", "Sub"})
-DIVISION = "Div"
-"""By one constant number alone, as a product with its inverse."""
+BROADCAST = frozenset({"Add", "Mul", "Sub", "Sum"})
+DIVISION, SUM = "Div", "Sum"
+"""By one constant number alone, as a product with its inverse; of two alone, since of more every partial sum would be rounded."""
+RESPELLED = {DIVISION: "Mul", SUM: "Add"}
 FLOAT = "float32"
 
 
@@ -61,6 +63,8 @@ class IntegerGraph:
     """Those that are new: stored weights, and in floats what was dequantised."""
     refused: dict[str, str] = field(default_factory=dict)
     """Why a QuantizeLinear or DequantizeLinear is not converted, by its first output."""
+    floats: Mapping[str, str] = field(default_factory=dict)
+    """Why what is quantised between two grids is computed in floats, by the quantised result."""
 
 
 def in_integers(
@@ -86,7 +90,7 @@ class _Reader:
         without: frozenset[str],
     ) -> None:
         self.graph, self.shapes, self.dtypes, self.constants, self.floats = graph, shapes, dtypes, constants, floats
-        self.taken = (COMPUTING | MOVING) - without
+        self.taken, self.without = (COMPUTING | MOVING) - without, without
         self.made = IntegerGraph()
         self.producers = {name: node for node in graph.node for name in node.output if name}
         self.outputs = {value.name for value in graph.output}
@@ -111,6 +115,7 @@ class _Reader:
                 inside[id(node)] = nodes
                 gone.update(id(member) for member in members)
         left = [node for node in self.graph.node if id(node) not in gone]
+        made.floats = why_in_floats(left, self.producers, self.constants, self.taken, self.without, made.refused)
         wanted = Counter(name for node in left for name in node.input) + Counter(self.outputs)
         for node in self.graph.node:
             for rewritten, name in inside.get(id(node), ()):
@@ -166,6 +171,8 @@ class _Reader:
 
         if node.domain not in ("", "ai.onnx") or node.op_type not in self.taken or is_grid(node):
             return None
+        if node.op_type == SUM and len(node.input) != 2:
+            return None
         read = [name for name in node.output if self.uses[name]]
         found = [self._quantised(name, len(node.output) == 1) for name in read]
         chains = [chain for chain in found if chain is not None]
@@ -179,7 +186,7 @@ class _Reader:
         results = [chain[-1].output[0] for chain in chains]
         first, activation = onnx.NodeProto(), next((chain[0] for chain in chains if len(chain) > 1), None)
         first.CopyFrom(node)
-        first.op_type = "Mul" if node.op_type == DIVISION else node.op_type  # by the inverse
+        first.op_type = RESPELLED.get(node.op_type, node.op_type)
         quantised = dict(zip(read, results, strict=True))
         first.input[:] = operands
         first.output[:] = [quantised.get(name, name) if activation is None else name for name in node.output]

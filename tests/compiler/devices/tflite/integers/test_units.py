@@ -65,6 +65,26 @@ def test_what_is_no_unit_stays_between_its_borders(body: str, expected: list[str
     assert kinds(made) == ["QuantizeLinear", "DequantizeLinear", *expected] and not made.units
 
 
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("c = Sin(a)  y = QuantizeLinear(c, sy, zy)", {"y": "Sin is not converted in integers"}),
+        ("s = Sigmoid(a)  c = Mul(a, s)  y = QuantizeLinear(c, sy, zy)", {"y": "nothing is quantised between Sigmoid and Mul"}),
+        ("c = Sum(a, a, a)  y = QuantizeLinear(c, sy, zy)", {"y": "Sum of 3 is not converted in integers"}),
+        ("t = Mul(a, x)  c = Add(a, t)  y = QuantizeLinear(c, sy, zy)", {}),  # it reads floats besides
+        ("c = Add(a, a)  y = QuantizeLinear(c, sy, zy)", {}),
+    ],
+)
+def test_what_stays_in_floats_says_why(body: str, why: dict[str, str]) -> None:
+    begin = f"g (float[3,2] x) => (float[3,2] z) {WEIGHTS} {{ q = QuantizeLinear(x, sx, zx)  a = DequantizeLinear(q, sx, zx)"
+    assert read(f"{begin}  {body}  z = DequantizeLinear(y, sy, zy) }}").floats == why
+
+
+def test_a_sum_of_two_is_an_addition() -> None:
+    begin = f"g (float[3,2] x) => (float[3,2] z) {WEIGHTS} {{ q = QuantizeLinear(x, sx, zx)  a = DequantizeLinear(q, sx, zx)"
+    assert kinds(read(f"{begin}  c = Sum(a, a)  y = QuantizeLinear(c, sy, zy)  z = DequantizeLinear(y, sy, zy) }}"))[1] == "Add"
+
+
 def test_a_tensor_with_two_grids_is_refused() -> None:
     made = read(f"""g (uint8[3,2] q) => (float[3,2] z) {WEIGHTS} {{
         a = DequantizeLinear(q, sx, zx)  b = DequantizeLinear(q, sy, zy)  z = Add(a, b) }}""")
