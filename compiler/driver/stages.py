@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...passes.mapped.mapped_tensor import whole_size
 from ..pipeline.table import Pass
 from ..pipeline.whole_model import whole_model
 from ..pipeline.work import Work
@@ -30,6 +31,6 @@ class Stages:
             self._keep("rewritten", work)
 
     def _keep(self, name: str, work: Work) -> None:
-        if sum(tensor.ByteSize() for tensor in work.graph.constants.values()) < LARGEST:
+        if sum(whole_size(tensor) for tensor in work.graph.constants.values()) < LARGEST:
             approximated = any(site.contract == "bounded" for site in work.sites)
             self.kept.append(Stage(name=name, model=whole_model(work), approximated=approximated))

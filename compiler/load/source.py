@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from ...passes.mapped.mapped_tensor import PLACE, inlined, is_mapped, whole_size
 from ..errors import ModelError, UsageError
 from ..exchange.from_gs import is_surgeon_graph, model_of
 from .part_of import GRAPH, INITIALIZER, part_of
@@ -46,12 +47,12 @@ class MemoryModel:
         graph = self.proto.graph
         before = part_of(graph, lambda number: number < INITIALIZER).SerializeToString()
         after = part_of(graph, lambda number: number > INITIALIZER).SerializeToString()
-        sizes = [tensor.ByteSize() for tensor in graph.initializer]
+        sizes = [whole_size(tensor) for tensor in graph.initializer]
         heads = [head_of(INITIALIZER, size) for size in sizes]
         yield head_of(GRAPH, len(before) + sum(map(len, heads)) + sum(sizes) + len(after)) + before
         for head, tensor in zip(heads, graph.initializer, strict=True):
             yield head
-            yield tensor.SerializeToString()
+            yield inlined(tensor).SerializeToString()
         yield after
         yield part_of(self.proto, lambda number: number > GRAPH).SerializeToString()
 
@@ -74,9 +75,17 @@ def source_of(model: Model | MemoryModel) -> Source:
         if isinstance(path, str):
             return Path(path)
     elif _is_model(model):
+        _refuse_stubs(model)
         return MemoryModel(model, f"<model {model.graph.name}>" if model.graph.name else "<model>")
     kinds = "a path, an onnx.ModelProto or an onnx_graphsurgeon.Graph"
     raise UsageError(f"a model is {kinds}, not {type(model).__name__}", help=_advice(model))
+
+
+def _refuse_stubs(model: onnx.ModelProto) -> None:
+    """A stub names any file of this machine, so only we may write one."""
+    if any(is_mapped(tensor) for tensor in model.graph.initializer):
+        message = f"the model has weights whose data is said to be elsewhere ({PLACE}), which only autoglmc may write"
+        raise ModelError(message, where="<model>", help="load the weights too, onnx.load(path)")
 
 
 def folder_of(source: Source, weight: str) -> Path:

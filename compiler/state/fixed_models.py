@@ -21,7 +21,7 @@ from ..load.read_model import read_model
 from ..load.source import MemoryModel, Source
 from ..load.weights import check_weights, load_external
 from ..pipeline.run_passes import Stage
-from ..pipeline.whole_model import graph_model
+from ..pipeline.whole_model import light_graph_model
 from .pairs import caches_of
 from .request import StateRequest
 from .step_inputs import StepInputs, bound, step_inputs
@@ -134,7 +134,7 @@ class _Unroller:
                     if way == APPENDED:
                         apply(graph, [rule for rule in WRITTEN_OUT if self._ways.whole.isdisjoint(rule.operators)])
                         stages.simplify(graph)
-                    written[way] = MemoryModel(graph_model(graph), f"{self._where} ({name})")
+                    written[way] = MemoryModel(light_graph_model(graph), f"{self._where} ({name})")
                 except NotFixable as found:
                     problem = problem or found
         if problem is not None and not written:
