@@ -20,8 +20,8 @@ LARGEST_MODULE, LARGEST_FOLDER = 300, 25
 """Lines of a module; modules of a folder (data apart)."""
 LEAVES = (
     "compiler/activity.py", "compiler/board.py", "compiler/differing_digits.py", "compiler/errors.py", "compiler/extras.py",
-    "compiler/frames.py", "compiler/free_memory.py", "compiler/kept_places.py", "compiler/output_file.py", "compiler/own_python.py",
-    "compiler/own_script.py", "compiler/parent.py", "compiler/quantities.py", "compiler/source_digest.py",
+    "compiler/frames.py", "compiler/free_memory.py", "compiler/kept_places.py", "compiler/mapped_arrays.py", "compiler/output_file.py",
+    "compiler/own_python.py", "compiler/own_script.py", "compiler/parent.py", "compiler/quantities.py", "compiler/source_digest.py",
 )  # fmt: skip
 """What can be told, how numbers are written, and what is under way: every folder of compiler/ may import these, and they import only each
 other."""
