@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     Array = numpy.ndarray[Any, Any]
 
-IN_MEMORY = 1 << 26
+IN_MEMORY = 1 << 25
 """Bytes that stay in memory: most models never have more."""
 LEAST = 1 << 14
 """Bytes of an array below which a place in a file gains nothing."""

@@ -18,8 +18,8 @@ from .structure import bodies
 if TYPE_CHECKING:
     import onnx
 
-LIGHT = 1 << 20
-"""Bytes of a file from which on its large weights stay in it."""
+LIGHT = 1 << 26
+"""Bytes of a file from which on its large weights stay in it: a few copies of a smaller one are less than the libraries take."""
 CHUNK = 1 << 24
 """Bytes that are hashed at a time."""
 PROTOBUF_LIMIT = 2**31 - 1

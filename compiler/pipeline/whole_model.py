@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
 def whole_model(work: Work) -> onnx.ModelProto:
     """What the passes so far have made of the model. Shares no node with the work; weights are copied."""
-    if not work.segments:
-        return graph_model(work.graph)
-    model = _joined(work.graph, work.segments)
+    model = light_whole_model(work)
     inline_all(model)
     return model
+
+
+def light_whole_model(work: Work) -> onnx.ModelProto:
+    """The same with large weights where they lie (passes/mapped)."""
+    return _joined(work.graph, work.segments) if work.segments else light_graph_model(work.graph)
 
 
 def graph_model(graph: Graph, opened: Collection[str] = ()) -> onnx.ModelProto:

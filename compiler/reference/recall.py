@@ -80,7 +80,7 @@ class Recalling:
     def _mapped(self, answer: Answer) -> Answer:
         """The same, maybe in a mapped file: whoever compares keeps the answers to all questions."""
         kept = self._arrays.kept
-        whole = {name: kept(value) for name in PARTS if (value := getattr(answer, name)) is not None}
+        whole: dict[str, Any] = {name: kept(value) for name in PARTS if (value := getattr(answer, name)) is not None}
         return replace(answer, **whole, noise=tuple(map(kept, answer.noise)), steps=tuple(map(kept, answer.steps)))
 
     def _open(self) -> Oracle:
