@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     Array = numpy.ndarray[Any, Any]
 
 
-
 def map_model(path: Path) -> tuple[onnx.ModelProto, Mapping[str, Array]]:
     """The model, and its large weights by name: arrays that lie in the mapped files, so that only what is read of them is in memory. In the
     model they are external, those from `path` itself too. All other data is in it.
