@@ -93,8 +93,8 @@ ARROWS: dict[str, set[str]] = {
         "passes/state", "targets",
     },
     "compiler/plan": {
-        "compiler/arena", "compiler/bundle", "compiler/devices", "compiler/load", "compiler/pipeline", "passes/graph", "passes/place",
-        "passes/rule", "passes/solve", "passes/solve/memory", "targets",
+        "compiler/arena", "compiler/bundle", "compiler/devices", "compiler/load", "compiler/pipeline", "passes/graph", "passes/mapped",
+        "passes/place", "passes/rule", "passes/solve", "passes/solve/memory", "targets",
     },
     "compiler/run/check": {"compiler/bundle", "compiler/devices", "targets"},
     "compiler/run": {

@@ -23,6 +23,7 @@ from ..emit.map_weights import map_weights
 from ..emit.package import PACKAGE, write_manifest
 from ..errors import VerifyError
 from ..inputs.samples import Given, first_of
+from ..load.source import check_unchanged
 from ..pipeline.run_passes import Inserted, PassOptions, Watcher
 from ..plan.limits import broken, holds
 from ..plan.plan_model import PlannedModel, Unplanned, other_plans, plan_model
@@ -144,6 +145,7 @@ class Attempt:
             if self.signing is not None:
                 self.signing.make_room(staged.folder)
             manifest = write_bundle(planned.compiled, described, staged.folder, self.tell, notes.append)
+            check_unchanged(planned.loaded.files)
             if isinstance(manifest, Refusal):
                 return manifest
             if self.resident is not None:

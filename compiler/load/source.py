@@ -7,7 +7,7 @@ A model in memory is never changed, and never serialised as a whole: it may be l
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -59,6 +59,8 @@ class MemoryModel:
 
 Source: TypeAlias = Path | MemoryModel
 """A model to read; `str()` names it in messages."""
+State: TypeAlias = tuple[int, int]
+"""Of a file: bytes, and nanoseconds of the last change."""
 Model: TypeAlias = "str | os.PathLike[str] | onnx.ModelProto | gs.Graph"
 """What a caller of the Python API gives as a model."""
 
@@ -102,6 +104,27 @@ def beside(source: Source, ending: str) -> Path:
         return source.parent / f"{source.stem}.{ending}"
     message = "a model in memory has no folder to put the result beside"
     raise UsageError(message, where=str(source), help=f"say where it goes: output='model.{ending}'")
+
+
+def states_of(files: Iterable[Path]) -> Mapping[Path, State]:
+    """What they are like now."""
+    return {file: _state(file) for file in files}
+
+
+def check_unchanged(before: Mapping[Path, State]) -> None:
+    """Raises ModelError for a file that is not as it was."""
+    for file, state in before.items():
+        if _state(file) != state:
+            message = "the file was changed while the model was compiled, so the bundle would have parts of two models"
+            raise ModelError(message, where=str(file), help="compile again once nothing writes to it")
+
+
+def _state(file: Path) -> State:
+    try:
+        found = file.stat()
+    except OSError:
+        return -1, -1
+    return found.st_size, found.st_mtime_ns
 
 
 def _is_model(value: object) -> bool:

@@ -69,9 +69,9 @@ class Segment:
         used = dict.fromkeys(name for node in self.part.nodes for name in node.reads)
         return tuple(self.graph.constants[name] for name in used if name in self.graph.constants)
 
-    @cached_property
+    @property
     def model(self) -> onnx.ModelProto:
-        """The segment as a model with its weights in it: copied, so only for segments that are to be run or compared."""
+        """The segment as a model with its weights in it: a copy of them, so only for segments that are to be run or compared."""
         model = self.without_weights()
         model.graph.initializer.extend(map(inlined, self.constants))
         return model

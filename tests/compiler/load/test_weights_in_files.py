@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -128,3 +129,17 @@ def test_data_of_another_size_is_refused_in_the_same_words(change: str, tmp_path
     with pytest.raises(ModelError) as usual:
         load_model(path)
     assert str(found.value) == str(usual.value)
+
+
+@pytest.mark.parametrize("which", ["m.onnx", "m.data"])
+def test_a_file_that_is_changed_meanwhile_is_no_bundle(which: str, tmp_path: Path) -> None:
+    onnx.save(onnx.load(model_path("bert_tiny")), tmp_path / "m.onnx", save_as_external_data=True, size_threshold=LEAST, location="m.data")
+
+    def change(message: str) -> None:
+        if message == "emit":
+            (tmp_path / which).write_bytes((tmp_path / which).read_bytes()[:-1] + b"x")
+
+    arguments: dict[str, Any] = {"shapes": SHAPES["bert_tiny"], "output": tmp_path / "b", "verify": False}
+    with pytest.raises(ModelError, match="changed while the model was compiled"):
+        compile_model(tmp_path / "m.onnx", "x86_cpu", progress=change, **arguments)
+    assert not (tmp_path / "b").exists()
