@@ -60,7 +60,7 @@ def _array(tensor: onnx.TensorProto, data: Data, place: External) -> Array:
 
 def light_model(path: Path) -> onnx.ModelProto:
     """The model, its large weights declared as external data in the file itself. Raises as `map_model` does."""
-    model, spans = read_light(_map_file(path), SMALL)
+    model, spans = read_light(_map_file(path), SMALL, str(path))
     for number, (begin, end) in spans.items():
         tensor = model.graph.initializer[number]
         tensor.data_location = tensor.EXTERNAL

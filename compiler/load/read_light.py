@@ -6,8 +6,9 @@ import mmap
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
+from ...passes.mapped.mapped_tensor import PLACE, is_mapped
+from ..errors import ModelError
 from .part_of import GRAPH, INITIALIZER
-from .source import LENGTH_DELIMITED, head_of
 
 if TYPE_CHECKING:
     import onnx
@@ -15,14 +16,16 @@ if TYPE_CHECKING:
 Data: TypeAlias = bytes | mmap.mmap
 Span = tuple[int, int]
 """Begin and end of what a field holds."""
+LENGTH_DELIMITED = 2
 RAW_DATA, EXTERNAL_DATA, DATA_LOCATION = 9, 13, 14
 """Field numbers of TensorProto."""
 
 
-def read_light(data: Data, least: int) -> tuple[onnx.ModelProto, Mapping[int, Span]]:
+def read_light(data: Data, least: int, where: str) -> tuple[onnx.ModelProto, Mapping[int, Span]]:
     """The model, and by number of the main graph's initializers where raw data of at least so many bytes lies, which is left out.
+    where: the file, for messages.
 
-    Raises ValueError for what is no protobuf message, DecodeError for no model."""
+    Raises ValueError for what is no protobuf message, DecodeError for no model, and as `refuse_stubs`."""
     import onnx
 
     spans: dict[int, Span] = {}
@@ -42,7 +45,16 @@ def read_light(data: Data, least: int) -> tuple[onnx.ModelProto, Mapping[int, Sp
 
     model = onnx.ModelProto()
     model.ParseFromString(_with(data, (0, len(data)), GRAPH, light_graph))
+    refuse_stubs(model, where)
     return model, spans
+
+
+def refuse_stubs(model: onnx.ModelProto, where: str) -> None:
+    """Raises ModelError for a model from outside that has a stub (passes/mapped), which may name any file of this machine."""
+    forged = next((tensor.name for tensor in model.graph.initializer if is_mapped(tensor)), None)
+    if forged is not None:
+        message = f"the data of weight '{forged}' is said to be elsewhere ({PLACE}), which only autoglmc may write"
+        raise ModelError(message, where=where, help="export the model again, or load the weights too: onnx.load(path)")
 
 
 def _field(number: int, held: bytes) -> bytes:
@@ -111,3 +123,17 @@ def _varint(data: Data, at: int, end: int) -> tuple[int, int]:
         if data[at - 1] < 128:
             return value, at
     return -1, at
+
+
+def head_of(number: int, size: int) -> bytes:
+    """What precedes a field of so many bytes on the wire."""
+    return _as_varint(number << 3 | LENGTH_DELIMITED) + _as_varint(size)
+
+
+def _as_varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...passes.mapped.mapped_tensor import LARGE, PLACE, is_mapped, refer
+from ...passes.mapped.mapped_tensor import LARGE, refer
 from ..errors import ModelError, UsageError
 from .check_strings import check_strings
-from .read_light import Data, fields, read_light
-from .source import LENGTH_DELIMITED, MemoryModel, Source
+from .read_light import LENGTH_DELIMITED, Data, fields, read_light, refuse_stubs
+from .source import MemoryModel, Source
 from .structure import bodies
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _parse(data: Data, path: Path) -> onnx.ModelProto:
     model = onnx.ModelProto()
     try:
         model.ParseFromString(data[:])
-        _refuse_stubs(model, path)
+        refuse_stubs(model, str(path))
         return model
     except DecodeError:
         pass
@@ -119,18 +119,10 @@ def _parse(data: Data, path: Path) -> onnx.ModelProto:
 
 def _light(data: Data, path: Path) -> onnx.ModelProto:
     """Raises ValueError and DecodeError as `read_light`."""
-    model, spans = read_light(data, LARGE)
-    _refuse_stubs(model, path)
+    model, spans = read_light(data, LARGE, str(path))
     for number, (begin, end) in spans.items():
         refer(model.graph.initializer[number], path, begin, end - begin)
     return model
-
-
-def _refuse_stubs(model: onnx.ModelProto, path: Path) -> None:
-    """A stub names any file of this machine, so no file may have one."""
-    forged = next((tensor.name for tensor in model.graph.initializer if is_mapped(tensor)), None)
-    if forged is not None:
-        raise ModelError(f"the external data of weight '{forged}' has no file: {PLACE}", where=str(path), help="export the model again")
 
 
 def _too_deep(source: Source) -> ModelError:

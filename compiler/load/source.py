@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from ...passes.mapped.mapped_tensor import PLACE, inlined, is_mapped, whole_size
+from ...passes.mapped.mapped_tensor import inlined, whole_size
 from ..errors import ModelError, UsageError
 from ..exchange.from_gs import is_surgeon_graph, model_of
 from .part_of import GRAPH, INITIALIZER, part_of
+from .read_light import head_of, refuse_stubs
 
 if TYPE_CHECKING:
     import onnx
     import onnx_graphsurgeon as gs
 
-LENGTH_DELIMITED = 2
 HELP = "give the path of an .onnx file, an onnx.ModelProto or an onnx_graphsurgeon.Graph"
 
 
@@ -77,17 +77,10 @@ def source_of(model: Model | MemoryModel) -> Source:
         if isinstance(path, str):
             return Path(path)
     elif _is_model(model):
-        _refuse_stubs(model)
+        refuse_stubs(model, "<model>")
         return MemoryModel(model, f"<model {model.graph.name}>" if model.graph.name else "<model>")
     kinds = "a path, an onnx.ModelProto or an onnx_graphsurgeon.Graph"
     raise UsageError(f"a model is {kinds}, not {type(model).__name__}", help=_advice(model))
-
-
-def _refuse_stubs(model: onnx.ModelProto) -> None:
-    """A stub names any file of this machine, so only we may write one."""
-    if any(is_mapped(tensor) for tensor in model.graph.initializer):
-        message = f"the model has weights whose data is said to be elsewhere ({PLACE}), which only autoglmc may write"
-        raise ModelError(message, where="<model>", help="load the weights too, onnx.load(path)")
 
 
 def folder_of(source: Source, weight: str) -> Path:
@@ -141,17 +134,3 @@ def _advice(value: object) -> str:
     if type(value).__name__ == "GraphProto":
         return "onnx.helper.make_model(graph) makes a model of a graph"
     return HELP
-
-
-def head_of(number: int, size: int) -> bytes:
-    """What precedes a field of so many bytes on the wire."""
-    return _varint(number << 3 | LENGTH_DELIMITED) + _varint(size)
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

@@ -18,6 +18,7 @@ from autoglmc.compiler.errors import ModelError
 from autoglmc.compiler.load import read_model, weights
 from autoglmc.compiler.load.hide_weights import SMALL
 from autoglmc.compiler.load.load_model import load_model
+from autoglmc.compiler.load.map_model import map_model
 from autoglmc.compiler.load.source import MemoryModel, source_of
 from autoglmc.compiler.load.weights import model_sha256
 from autoglmc.passes.mapped.mapped_tensor import PLACE, inline_all, is_mapped, refer
@@ -106,6 +107,8 @@ def test_nobody_else_may_say_where_a_weight_lies(mapped: bool, tmp_path: Path, r
         load_model(path)
     with pytest.raises(ModelError, match=PLACE):
         source_of(model)
+    with pytest.raises(ModelError, match=PLACE):
+        map_model(path)
     inside = identity(numpy_helper.from_array(np.zeros(4, np.float32), "w"))
     inside.graph.node.add(op_type="Constant", output=["c"]).attribute.add(name="value", type=onnx.AttributeProto.TENSOR).t.CopyFrom(tensor)
     path.write_bytes(inside.SerializeToString())
