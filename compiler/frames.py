@@ -24,10 +24,10 @@ class Late(Exception):
 def send(descriptor: int, message: Any) -> None:
     """Raises Closed."""
     data = pickle.dumps(message, protocol=5)
-    view = memoryview(HEAD.pack(len(data)) + data)
     try:
-        while view:
-            view = view[os.write(descriptor, view[:CHUNK]) :]
+        for view in (memoryview(HEAD.pack(len(data))), memoryview(data)):  # joined, a large message would be there twice
+            while view:
+                view = view[os.write(descriptor, view[:CHUNK]) :]
     except BrokenPipeError:
         raise Closed from None
 
@@ -39,7 +39,7 @@ def receive(descriptor: int, seconds: float | None = None) -> Any:
     return pickle.loads(_exactly(descriptor, length, end))
 
 
-def _exactly(descriptor: int, length: int, end: float | None) -> bytes:
+def _exactly(descriptor: int, length: int, end: float | None) -> bytearray:
     parts = bytearray()
     while len(parts) < length:
         if end is not None:
@@ -50,4 +50,4 @@ def _exactly(descriptor: int, length: int, end: float | None) -> bytes:
         if not piece:
             raise Closed
         parts += piece
-    return bytes(parts)
+    return parts

@@ -20,8 +20,8 @@ LARGEST_MODULE, LARGEST_FOLDER = 300, 25
 """Lines of a module; modules of a folder (data apart)."""
 LEAVES = (
     "compiler/activity.py", "compiler/board.py", "compiler/differing_digits.py", "compiler/errors.py", "compiler/extras.py",
-    "compiler/frames.py", "compiler/free_memory.py", "compiler/kept_places.py", "compiler/output_file.py", "compiler/own_python.py",
-    "compiler/own_script.py", "compiler/parent.py", "compiler/quantities.py", "compiler/source_digest.py",
+    "compiler/frames.py", "compiler/free_memory.py", "compiler/kept_places.py", "compiler/mapped_arrays.py", "compiler/output_file.py",
+    "compiler/own_python.py", "compiler/own_script.py", "compiler/parent.py", "compiler/quantities.py", "compiler/source_digest.py",
 )  # fmt: skip
 """What can be told, how numbers are written, and what is under way: every folder of compiler/ may import these, and they import only each
 other."""
@@ -42,7 +42,8 @@ ARROWS: dict[str, set[str]] = {
     "grammar/__init__.py": {"grammar/analyse.py", "grammar/files", "grammar/text", "targets"},
     # passes/: a graph to a placed and cut graph.
     "passes/contrib_types": set(),
-    "passes/graph": {"passes/contrib_types", "targets"},
+    "passes/mapped": set(),
+    "passes/graph": {"passes/contrib_types", "passes/mapped", "targets"},
     "passes/formula": {"passes/graph", "targets"},
     "passes/rule": {"passes/formula", "passes/graph", "targets"},
     "passes/recover": {"passes/formula", "passes/graph", "passes/rule", "targets"},
@@ -59,7 +60,8 @@ ARROWS: dict[str, set[str]] = {
     "passes/state": {"passes/formula", "passes/graph", "passes/rule", "targets"},
     "passes/layout": {"passes/graph", "passes/rule", "passes/solve", "targets"},
     "passes/place": {
-        "passes/graph", "passes/rule", "passes/solve", "passes/solve/limits", "passes/solve/memory", "passes/solve/overlap", "targets",
+        "passes/graph", "passes/mapped", "passes/rule", "passes/solve", "passes/solve/limits", "passes/solve/memory",
+        "passes/solve/overlap", "targets",
     },
     "passes/library.py": {
         "passes/decompose", "passes/recover", "passes/rule", "passes/simplify", "passes/substitute", "passes/tune", "targets",
@@ -69,13 +71,15 @@ ARROWS: dict[str, set[str]] = {
     "compiler/cache": set(),
     "compiler/reference/kernels": set(),
     # The reference owes nothing to what it judges: it knows where models and caches lie, and how values are written, nothing else.
-    "compiler/reference": {"compiler/cache", "compiler/devices", "compiler/load", "compiler/reference/kernels", "targets"},
+    "compiler/reference": {"compiler/cache", "compiler/devices", "compiler/load", "compiler/reference/kernels", "passes/mapped", "targets"},
     "compiler/devices": {"targets"},
     "compiler/exchange": set(),
-    "compiler/load": {"compiler/devices", "compiler/exchange", "passes/contrib_types"},
-    "compiler/inputs": {"compiler/load"},
-    "compiler/bundle": {"compiler/cache", "compiler/devices", "targets"},
-    "compiler/pipeline": {"passes/graph", "passes/library.py", "passes/place", "passes/rule", "passes/stages.py", "targets"},
+    "compiler/load": {"compiler/devices", "compiler/exchange", "passes/contrib_types", "passes/mapped"},
+    "compiler/inputs": {"compiler/load", "passes/mapped"},
+    "compiler/bundle": {"compiler/cache", "compiler/devices", "passes/mapped", "targets"},
+    "compiler/pipeline": {
+        "passes/graph", "passes/library.py", "passes/mapped", "passes/place", "passes/rule", "passes/stages.py", "targets",
+    },
     "compiler/precision": {
         "compiler/bundle", "compiler/cache", "compiler/devices", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/run",
         "passes/graph", "passes/place", "passes/precision", "passes/rule", "targets",
@@ -89,8 +93,8 @@ ARROWS: dict[str, set[str]] = {
         "passes/state", "targets",
     },
     "compiler/plan": {
-        "compiler/arena", "compiler/bundle", "compiler/devices", "compiler/load", "compiler/pipeline", "passes/graph", "passes/place",
-        "passes/rule", "passes/solve", "passes/solve/memory", "targets",
+        "compiler/arena", "compiler/bundle", "compiler/devices", "compiler/load", "compiler/pipeline", "passes/graph", "passes/mapped",
+        "passes/place", "passes/rule", "passes/solve", "passes/solve/memory", "targets",
     },
     "compiler/run/check": {"compiler/bundle", "compiler/devices", "targets"},
     "compiler/run": {
@@ -127,7 +131,7 @@ ARROWS: dict[str, set[str]] = {
     "compiler/driver": {
         "compiler/bundle", "compiler/devices", "compiler/emit", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/pipeline",
         "compiler/plan", "compiler/precision", "compiler/probe", "compiler/prune", "compiler/reference", "compiler/relax", "compiler/run",
-        "compiler/state", "compiler/surgery", "compiler/verify", "compiler/watch", "passes/place",
+        "compiler/state", "compiler/surgery", "compiler/verify", "compiler/watch", "passes/mapped", "passes/place",
         "passes/rule", "targets",
     },
     "compiler/what_if": {

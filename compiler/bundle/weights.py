@@ -9,11 +9,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeAlias
+
+from ...passes.mapped.mapped_tensor import data_of, inlined, is_mapped
 
 if TYPE_CHECKING:
     import onnx
 
+Data: TypeAlias = "bytes | memoryview"
 WEIGHTS = "weights.bin"
 INLINE_BELOW = 1024
 PAGE = 4096
@@ -39,7 +42,7 @@ class WeightsFile:
                 while part := there.read(1 << 24):
                     self._hash.update(part)
 
-    def add(self, data: bytes) -> int:
+    def add(self, data: Data) -> int:
         """The offset of `data`, which is written if no equal bytes were before."""
         key = hashlib.sha256(data).digest()
         if key not in self._known:
@@ -52,7 +55,7 @@ class WeightsFile:
         """Bytes that would be left free in front of a tensor of `size` bytes."""
         return -self.size % (PAGE if size >= LARGE else LINE)
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: Data) -> None:
         self._stream.write(data)
         self._hash.update(data)
         self.size += len(data)
@@ -117,11 +120,11 @@ def _copy_node(source: onnx.NodeProto, destination: onnx.NodeProto, weights: Wei
 def _place_all(sources: Iterable[onnx.TensorProto], destination: onnx.GraphProto, weights: WeightsFile) -> None:
     """In their order; in the file smaller ones fill the gaps in front of large ones, as far as they fit, and the rest of them follows. Of
     `sources`, which may be made one by one, only smaller ones are held meanwhile."""
-    smaller: list[tuple[bytes, onnx.TensorProto, onnx.TensorProto]] = []
+    smaller: list[tuple[Data, onnx.TensorProto, onnx.TensorProto]] = []
     for source in sources:
         placed, data = destination.initializer.add(), _raw(source)
         if data is None or len(data) < INLINE_BELOW:
-            placed.CopyFrom(source)
+            placed.CopyFrom(inlined(source))
         elif len(data) < LARGE:
             smaller.append((data, source, placed))
         else:
@@ -131,7 +134,7 @@ def _place_all(sources: Iterable[onnx.TensorProto], destination: onnx.GraphProto
         _place(data, source, placed, weights)
 
 
-def _fill(room: int, pending: list[tuple[bytes, onnx.TensorProto, onnx.TensorProto]], weights: WeightsFile) -> None:
+def _fill(room: int, pending: list[tuple[Data, onnx.TensorProto, onnx.TensorProto]], weights: WeightsFile) -> None:
     """Takes those out of `pending` that fit into `room` bytes behind what was written."""
     end, left = weights.size + room, []
     for one in pending:
@@ -142,7 +145,7 @@ def _fill(room: int, pending: list[tuple[bytes, onnx.TensorProto, onnx.TensorPro
     pending[:] = left
 
 
-def _place(data: bytes, source: onnx.TensorProto, destination: onnx.TensorProto, weights: WeightsFile) -> None:
+def _place(data: Data, source: onnx.TensorProto, destination: onnx.TensorProto, weights: WeightsFile) -> None:
     destination.name, destination.data_type = source.name, source.data_type
     destination.dims.extend(source.dims)
     destination.data_location = destination.EXTERNAL
@@ -151,8 +154,10 @@ def _place(data: bytes, source: onnx.TensorProto, destination: onnx.TensorProto,
         entry.key, entry.value = key, value
 
 
-def _raw(tensor: onnx.TensorProto) -> bytes | None:
+def _raw(tensor: onnx.TensorProto) -> Data | None:
     """The tensor's bytes as a file holds them; None for one that stays inside the model."""
+    if is_mapped(tensor):
+        return data_of(tensor)
     if tensor.data_location == tensor.EXTERNAL:
         raise ValueError(f"initializer {tensor.name!r} of a segment is not inline")
     if tensor.HasField("raw_data"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...targets.collection import no_collection
+from ..activity import limits
 from ..bundle.manifest import Manifest
 from ..bundle.manifest_json import claims_bundle
 from ..bundle.no_fallback import leave_out_fallbacks, no_fallback_note
@@ -22,16 +23,19 @@ from ..emit.map_weights import map_weights
 from ..emit.package import PACKAGE, write_manifest
 from ..errors import VerifyError
 from ..inputs.samples import Given, first_of
+from ..load.source import check_unchanged
 from ..pipeline.run_passes import Inserted, PassOptions, Watcher
 from ..plan.limits import broken, holds
 from ..plan.plan_model import PlannedModel, Unplanned, other_plans, plan_model
 from ..precision.accuracy_check import AccuracyCheck
 from ..reference.recall import Recalling
+from ..run.resident import status_bytes
+from ..verify.memory_ahead import check_memory_ahead, memory_ahead
 from ..verify.report import VerifyReport
 from ..verify.required import Requirement, check_met
 from ..watch.verify_each import PassVerifier
 from .constraints import SettingsOfSegment
-from .describe import describe
+from .describe import describe, sizes_of
 from .feeds import feeds_of
 from .find_fault import find_fault, suspected_devices, unjudged_devices
 from .job import Job
@@ -43,7 +47,7 @@ from .search import Log, attempted
 from .search_budget import Meter
 from .smaller.chosen_precision import ChosenPrecision
 from .smaller.pruned import Pruned
-from .stages import Stages
+from .stages import LARGEST, Stages
 from .state import State
 from .verdict import Accepted, Fault, Inaccurate, Inexact, Misoptimised, OverLimit, Rejected, Verdict
 
@@ -132,12 +136,16 @@ class Attempt:
         self, state: State, planned: PlannedModel, described: Manifest, left_out: Mapping[int, SettingsOfSegment], stages: Stages
     ) -> Built | Refusal | Judged | Misoptimised | Inaccurate | OverLimit:
         """The bundle, published; or the refusal, the judgement, the fault or the limit for which it was not. Raises VerifyError where it
-        is not verified as required."""
+        is not verified as required, TooMuchMemory before anything is written where that would take more than is allowed."""
+        if (allowed := limits().memory) is not None and (status := status_bytes()) is not None:
+            ahead = memory_ahead(sizes_of(planned), status["RssAnon"], verify=self.verify, staged=LARGEST)
+            check_memory_ahead(ahead, allowed, verify=self.verify)
         with self.job.clock.stage("emit and verify" if self.verify else "emit"), stage(self.out, claims_bundle) as staged:
             notes: list[str] = []
             if self.signing is not None:
                 self.signing.make_room(staged.folder)
             manifest = write_bundle(planned.compiled, described, staged.folder, self.tell, notes.append)
+            check_unchanged(planned.loaded.files)
             if isinstance(manifest, Refusal):
                 return manifest
             if self.resident is not None:

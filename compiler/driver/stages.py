@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from ...passes.mapped.mapped_tensor import whole_size
 from ..pipeline.table import Pass
-from ..pipeline.whole_model import whole_model
+from ..pipeline.whole_model import light_whole_model
 from ..pipeline.work import Work
 from ..verify.stages import Stage
 
 LAST = "tune-segments"
 """The pass after which the graph is what is written."""
 LARGEST = 1 << 29
-"""Bytes of weights above which stages are not kept: each is a copy of them."""
+"""Bytes of weights above which stages are not kept: running each takes as much again."""
 
 
 class Stages:
@@ -30,6 +31,6 @@ class Stages:
             self._keep("rewritten", work)
 
     def _keep(self, name: str, work: Work) -> None:
-        if sum(tensor.ByteSize() for tensor in work.graph.constants.values()) < LARGEST:
+        if sum(whole_size(tensor) for tensor in work.graph.constants.values()) < LARGEST:
             approximated = any(site.contract == "bounded" for site in work.sites)
-            self.kept.append(Stage(name=name, model=whole_model(work), approximated=approximated))
+            self.kept.append(Stage(name=name, model=light_whole_model(work), approximated=approximated))

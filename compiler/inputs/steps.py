@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ...passes.mapped.mapped_tensor import array_of
 from ..load.bind_shapes import real_inputs
+from ..load.weights import is_external
 
 if TYPE_CHECKING:
     import onnx
@@ -190,11 +192,9 @@ def resolved(node: onnx.NodeProto, given: Mapping[str, onnx.AttributeProto]) -> 
 def _array(tensor: onnx.TensorProto) -> Any:
     import math
 
-    from onnx import numpy_helper
-
-    if tensor.data_location == tensor.EXTERNAL or math.prod(tensor.dims) > LARGEST_CONSTANT:
+    if is_external(tensor) or math.prod(tensor.dims) > LARGEST_CONSTANT:
         return None
-    return numpy_helper.to_array(tensor)
+    return array_of(tensor)
 
 
 def _stated(node: onnx.NodeProto) -> Any:

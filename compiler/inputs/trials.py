@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import ModelError
+from ..mapped_arrays import MappedArrays
 from .coverage import Coverage, Seen
 from .fitting_inputs import LONGEST_REASON, misfit
 from .points import Point, points_of, sight_of
@@ -86,6 +87,7 @@ class Trials:
         self._seen = Seen({name: found for name, found in reach.items() if found}, points_of(sight))
         self._operators = frozenset(step.operator for step in sight.flow.steps)
         self._kept: list[TrialSet] = []
+        self._arrays = MappedArrays()
         self._work = 0
 
     def sets(self) -> list[TrialSet]:
@@ -157,7 +159,7 @@ class Trials:
         if self._work > WORK and len(self._kept) >= LEAST:
             return None
         try:
-            values = self._cook.make(recipe)
+            values = self._arrays.kept(self._cook.make(recipe))
             run = self._run(values)
         except ModelError as problem:
             self._note(problem.message.splitlines()[0][:LONGEST_REASON])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...passes.mapped.mapped_tensor import is_mapped
 from .structure import bodies
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def hide_weights(model: onnx.ModelProto) -> Hidden:
 
     # parsed tensors stay alive after `del`: only a reference is kept here, never a copy
     tensors = list(model.graph.initializer)
-    large = [tensor.ByteSize() >= SMALL for tensor in tensors]
+    large = [is_mapped(tensor) or tensor.ByteSize() >= SMALL for tensor in tensors]
     hidden = Hidden(tuple(tensor for tensor, hide in zip(tensors, large, strict=True) if hide))
     if hidden.weights:
         kept = [tensor for tensor, hide in zip(tensors, large, strict=True) if not hide]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..kept_places import NOTHING_KEPT, KeptPlaces
@@ -23,7 +24,7 @@ from .node_names import name_nodes_apart
 from .operands import check_operands
 from .read_model import read_model
 from .runtime_faults import check_runtime_faults
-from .source import Source
+from .source import Source, State, states_of
 from .structure import check_structure, run_checker
 from .versions import check_versions, opset_of
 from .weights import check_weights, hash_model, load_external
@@ -56,6 +57,8 @@ class LoadedModel:
     """The model's own, by key (metadata.py)."""
     kept: KeptPlaces = NOTHING_KEPT
     """What lies at the start of the arena from run to run."""
+    files: Mapping[Path, State] = field(default_factory=dict)
+    """Where weights may lie that `proto` only names, and what they were like when it was read."""
     notes: tuple[str, ...]
     """What was done, or could not be done, that a user may want to know."""
 
@@ -65,6 +68,7 @@ def load_model(source: Source, shapes: Shapes | None = None) -> LoadedModel:
 
     Raises ModelError for a model that is damaged or not supported, UsageError for a wrong path or shape. Dims may stay unbound.
     """
+    files = states_of([source] if isinstance(source, Path) else ())
     model, data = read_model(source)
     where = str(source)
     check_versions(model, where)
@@ -77,6 +81,7 @@ def load_model(source: Source, shapes: Shapes | None = None) -> LoadedModel:
     sha256 = hash_model(data, external)
     del data
     if external:
+        files = {**files, **states_of({place.file for place in external})}
         load_external(model, source)
     source_opset = opset_of(model)
     metadata, dropped = metadata_of(model)
@@ -94,6 +99,7 @@ def load_model(source: Source, shapes: Shapes | None = None) -> LoadedModel:
         source_opset=source_opset,
         defaults=defaults,
         metadata=metadata,
+        files=files,
         notes=(*notes, *dropped, *more),
     )
 

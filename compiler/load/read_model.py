@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from ...passes.mapped.mapped_tensor import LARGE, refer
 from ..errors import ModelError, UsageError
 from .check_strings import check_strings
+from .read_light import LENGTH_DELIMITED, Data, fields, read_light, refuse_stubs
 from .source import MemoryModel, Source
 from .structure import bodies
 
 if TYPE_CHECKING:
     import onnx
 
-Data: TypeAlias = bytes | mmap.mmap
+LIGHT = 1 << 26
+"""Bytes of a file from which on its large weights stay in it: a few copies of a smaller one are less than the libraries take."""
+CHUNK = 1 << 24
+"""Bytes that are hashed at a time."""
 PROTOBUF_LIMIT = 2**31 - 1
 """The most bytes that one protobuf message can have."""
 MAX_NESTING = 32
@@ -31,7 +37,6 @@ LOOKALIKES: tuple[tuple[int, bytes, str], ...] = (
 )
 TOP_LEVEL = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26})
 """Field numbers of ModelProto."""
-LENGTH_DELIMITED = 2
 BODY_PATH = ((7,), (1,), (5,), (6, 11))
 """Field numbers that lead into a body: model.graph, graph.node, node.attribute, attribute.g or graphs (and again graph.node)."""
 
@@ -43,7 +48,8 @@ def read_model(source: Source) -> tuple[onnx.ModelProto, Iterable[bytes]]:
 
 
 def peek_model(source: Source) -> tuple[onnx.ModelProto, Iterable[bytes]]:
-    """The model, weights in other files not loaded, not to be changed; and its bytes in pieces, to be read once.
+    """The model, not to be changed, and its bytes in pieces, to be read once. Weights in other files are not loaded, and large ones of a
+    large file stay in it (passes/mapped).
 
     Raises UsageError when there is no such file and ModelError when it is not an ONNX model.
     """
@@ -65,11 +71,11 @@ def peek_model(source: Source) -> tuple[onnx.ModelProto, Iterable[bytes]]:
 
 
 def _load(path: Path) -> tuple[onnx.ModelProto, Iterable[bytes]]:
-    data = _read_bytes(path)  # not mapped: what is hashed must be what was parsed, whatever happens to the file meanwhile
-    return _parse(data, path), (data,)
+    data = _read_bytes(path)
+    return _parse(data, path), (data[begin : begin + CHUNK] for begin in range(0, len(data), CHUNK))
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(path: Path) -> Data:
     if not path.exists():
         raise UsageError(f"no such file: {path}", help="give the path of an .onnx file")
     if not path.is_file():
@@ -81,21 +87,26 @@ def _read_bytes(path: Path) -> bytes:
         help_text = "save the weights as external data: onnx.save(model, path, save_as_external_data=True)"
         raise ModelError(f"the file has {size} bytes, more than the 2 GiB that an ONNX file can have", where=str(path), help=help_text)
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read() if size < LIGHT else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as problem:
         raise ModelError(f"cannot read the file: {problem.strerror or problem}", where=str(path)) from None
 
 
-def _parse(data: bytes, path: Path) -> onnx.ModelProto:
+def _parse(data: Data, path: Path) -> onnx.ModelProto:
     import onnx
     from google.protobuf.message import DecodeError
 
     for offset, magic, advice in LOOKALIKES:
         if data[offset : offset + len(magic)] == magic:
             raise ModelError("not an ONNX file", where=str(path), help=advice)
+    if isinstance(data, mmap.mmap):
+        with contextlib.suppress(ValueError, DecodeError):
+            return _light(data, path)
     model = onnx.ModelProto()
     try:
-        model.ParseFromString(data)
+        model.ParseFromString(data[:])
+        refuse_stubs(model, str(path))
         return model
     except DecodeError:
         pass
@@ -104,6 +115,14 @@ def _parse(data: bytes, path: Path) -> onnx.ModelProto:
     if _nesting(data) > MAX_NESTING:
         raise _too_deep(path)
     raise ModelError("not an ONNX file", where=str(path), help="export the model to ONNX, or give another file")
+
+
+def _light(data: Data, path: Path) -> onnx.ModelProto:
+    """Raises ValueError and DecodeError as `read_light`."""
+    model, spans = read_light(data, LARGE, str(path))
+    for number, (begin, end) in spans.items():
+        refer(model.graph.initializer[number], path, begin, end - begin)
+    return model
 
 
 def _too_deep(source: Source) -> ModelError:
@@ -120,37 +139,7 @@ def _depth(graph: onnx.GraphProto) -> int:
     return deepest
 
 
-def fields(data: Data, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """(field, wire type, begin, end) of each protobuf field in data[start:end]; the last may reach past `end`; stops at nonsense."""
-    while start < end:
-        key, start = _varint(data, start, end)
-        field, wire = key >> 3, key & 7
-        if key < 0 or field == 0 or wire not in (0, 1, 2, 5):
-            yield -1, wire, start, start
-            return
-        length = {1: 8, 5: 4}.get(wire, 0)
-        if wire == 0:
-            _, after = _varint(data, start, end)
-            length = after - start
-        elif wire == LENGTH_DELIMITED:
-            length, start = _varint(data, start, end)
-        yield field, wire, start, start + max(length, 0)
-        start += max(length, 0)
-
-
-def _varint(data: Data, at: int, end: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        if at >= end:
-            return -1, at + 1
-        value |= (data[at] & 127) << shift
-        at += 1
-        if data[at - 1] < 128:
-            return value, at
-    return -1, at
-
-
-def _is_truncated(data: bytes) -> bool:
+def _is_truncated(data: Data) -> bool:
     """A ModelProto whose last top-level field ends after the file: everything before it decodes with the right field numbers."""
     for field, _, _, end in fields(data, 0, len(data)):
         if field not in TOP_LEVEL:
@@ -160,7 +149,7 @@ def _is_truncated(data: bytes) -> bool:
     return False
 
 
-def _nesting(data: bytes) -> int:
+def _nesting(data: Data) -> int:
     """How many bodies deep control flow goes, read off the wire format, at most MAX_NESTING + 1."""
     deepest, stack = 0, [(0, 0, len(data))]
     while stack and deepest <= MAX_NESTING:

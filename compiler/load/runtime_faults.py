@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...passes.mapped.mapped_tensor import array_of
 from ..errors import ModelError
 from .structure import all_graphs, describe_node
 
@@ -43,10 +44,8 @@ class _Node:
 
     def constant(self, index: int) -> list[float] | None:
         """The operand's numbers; None where it is left out, or not known."""
-        from onnx import numpy_helper
-
         tensor = self.constants.get(self.node.input[index]) if self.has(index) else None
-        return None if tensor is None else [float(value) for value in numpy_helper.to_array(tensor).reshape(-1)]
+        return None if tensor is None else [float(value) for value in array_of(tensor).reshape(-1)]
 
     def size(self, index: int) -> tuple[int, ...] | None:
         return self.sizes.get(self.node.input[index])

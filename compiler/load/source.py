@@ -7,20 +7,21 @@ A model in memory is never changed, and never serialised as a whole: it may be l
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from ...passes.mapped.mapped_tensor import inlined, whole_size
 from ..errors import ModelError, UsageError
 from ..exchange.from_gs import is_surgeon_graph, model_of
 from .part_of import GRAPH, INITIALIZER, part_of
+from .read_light import head_of, refuse_stubs
 
 if TYPE_CHECKING:
     import onnx
     import onnx_graphsurgeon as gs
 
-LENGTH_DELIMITED = 2
 HELP = "give the path of an .onnx file, an onnx.ModelProto or an onnx_graphsurgeon.Graph"
 
 
@@ -46,18 +47,20 @@ class MemoryModel:
         graph = self.proto.graph
         before = part_of(graph, lambda number: number < INITIALIZER).SerializeToString()
         after = part_of(graph, lambda number: number > INITIALIZER).SerializeToString()
-        sizes = [tensor.ByteSize() for tensor in graph.initializer]
+        sizes = [whole_size(tensor) for tensor in graph.initializer]
         heads = [head_of(INITIALIZER, size) for size in sizes]
         yield head_of(GRAPH, len(before) + sum(map(len, heads)) + sum(sizes) + len(after)) + before
         for head, tensor in zip(heads, graph.initializer, strict=True):
             yield head
-            yield tensor.SerializeToString()
+            yield inlined(tensor).SerializeToString()
         yield after
         yield part_of(self.proto, lambda number: number > GRAPH).SerializeToString()
 
 
 Source: TypeAlias = Path | MemoryModel
 """A model to read; `str()` names it in messages."""
+State: TypeAlias = tuple[int, int]
+"""Of a file: bytes, and nanoseconds of the last change."""
 Model: TypeAlias = "str | os.PathLike[str] | onnx.ModelProto | gs.Graph"
 """What a caller of the Python API gives as a model."""
 
@@ -74,6 +77,7 @@ def source_of(model: Model | MemoryModel) -> Source:
         if isinstance(path, str):
             return Path(path)
     elif _is_model(model):
+        refuse_stubs(model, "<model>")
         return MemoryModel(model, f"<model {model.graph.name}>" if model.graph.name else "<model>")
     kinds = "a path, an onnx.ModelProto or an onnx_graphsurgeon.Graph"
     raise UsageError(f"a model is {kinds}, not {type(model).__name__}", help=_advice(model))
@@ -95,6 +99,27 @@ def beside(source: Source, ending: str) -> Path:
     raise UsageError(message, where=str(source), help=f"say where it goes: output='model.{ending}'")
 
 
+def states_of(files: Iterable[Path]) -> Mapping[Path, State]:
+    """What they are like now."""
+    return {file: _state(file) for file in files}
+
+
+def check_unchanged(before: Mapping[Path, State]) -> None:
+    """Raises ModelError for a file that is not as it was."""
+    for file, state in before.items():
+        if _state(file) != state:
+            message = "the file was changed while the model was compiled, so the bundle would have parts of two models"
+            raise ModelError(message, where=str(file), help="compile again once nothing writes to it")
+
+
+def _state(file: Path) -> State:
+    try:
+        found = file.stat()
+    except OSError:
+        return -1, -1
+    return found.st_size, found.st_mtime_ns
+
+
 def _is_model(value: object) -> bool:
     """Without importing onnx: whoever has a ModelProto has imported it."""
     import sys
@@ -109,17 +134,3 @@ def _advice(value: object) -> str:
     if type(value).__name__ == "GraphProto":
         return "onnx.helper.make_model(graph) makes a model of a graph"
     return HELP
-
-
-def head_of(number: int, size: int) -> bytes:
-    """What precedes a field of so many bytes on the wire."""
-    return _varint(number << 3 | LENGTH_DELIMITED) + _varint(size)
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

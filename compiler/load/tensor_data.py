@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ...passes.mapped.mapped_tensor import data_bytes
+
 if TYPE_CHECKING:
     import onnx
 
@@ -37,8 +39,8 @@ def raw_fault(tensor: onnx.TensorProto, size: int) -> str:
     """What is wrong with raw_data, of which the shape needs `size` bytes; "" where nothing is."""
     if not packed_bits(tensor):
         return "is of strings, and has raw data"
-    if len(tensor.raw_data) != size:
-        return f"has {len(tensor.raw_data)} bytes, its shape {list(tensor.dims)} needs {size}"
+    if (held := data_bytes(tensor)) != size:
+        return f"has {held} bytes, its shape {list(tensor.dims)} needs {size}"
     more = _filled(tensor)
     return f"has its data twice, in raw_data and in {more[0]}" if more else ""
 

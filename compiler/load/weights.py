@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
+from ...passes.mapped.mapped_tensor import LARGE, is_mapped, refer
 from ..errors import ModelError
 from .read_model import peek_model
 from .source import Source, folder_of
@@ -38,10 +39,11 @@ def check_weights(model: onnx.ModelProto, source: Source) -> tuple[External, ...
     """Raises ModelError for the first tensor whose data is missing, too short, too long or outside the folder; the external ones."""
     found = []
     _refuse_sparse(model, source)
+    stubs = {id(tensor): tensor for tensor in model.graph.initializer if is_mapped(tensor)}
     for tensor in all_tensors(model):
         try:
             size = _declared_bytes(tensor, source)
-            if is_external(tensor):
+            if is_external(tensor) or (is_mapped(tensor) and id(tensor) not in stubs):
                 found.append(_locate(tensor, size, source))
             else:
                 _check_inline(tensor, size, source)
@@ -53,7 +55,11 @@ def check_weights(model: onnx.ModelProto, source: Source) -> tuple[External, ...
 
 
 def load_external(model: onnx.ModelProto, source: Source) -> None:
-    """Brings external weights into the model, in place; `check_weights` must have passed."""
+    """Brings external weights into the model, in place, large ones of the main graph as stubs (passes/mapped); `check_weights` must have
+    passed."""
+    for tensor in model.graph.initializer:
+        if is_external(tensor) and (place := located(tensor, source)).length >= LARGE:
+            refer(tensor, place.file, place.offset, place.length)
     for tensor in all_tensors(model):
         if is_external(tensor):
             load_tensor(tensor, source)
@@ -116,13 +122,13 @@ def all_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
 
 def size_with_data(model: onnx.ModelProto) -> int:
     """Bytes of the model and of what its initializers have in other files."""
-    outside = (t for t in model.graph.initializer if is_external(t))
+    outside = (t for t in model.graph.initializer if is_external(t) or is_mapped(t))
     return int(model.ByteSize() + sum(math.prod(t.dims) * packed_bits(t) // 8 for t in outside))
 
 
 def is_external(tensor: onnx.TensorProto) -> bool:
-    """Whether its data is in another file."""
-    return bool(tensor.data_location == 1)  # TensorProto.EXTERNAL
+    """Whether the model says that its data is in another file."""
+    return bool(tensor.data_location == 1) and not is_mapped(tensor)  # TensorProto.EXTERNAL
 
 
 def _named(name: str) -> str:
@@ -164,7 +170,7 @@ def _declared_bytes(tensor: onnx.TensorProto, source: Source) -> int:
 
 
 def _check_inline(tensor: onnx.TensorProto, size: int, source: Source) -> None:
-    fault = raw_fault(tensor, size) if tensor.HasField("raw_data") else typed_fault(tensor, size)
+    fault = raw_fault(tensor, size) if tensor.HasField("raw_data") or is_mapped(tensor) else typed_fault(tensor, size)
     if fault:
         raise ModelError(f"{_named(tensor.name)} {fault}", where=str(source), help=ADVICE)
 

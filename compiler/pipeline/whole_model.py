@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from ...passes.graph.graph import Graph
+from ...passes.mapped.mapped_tensor import inline_all
 from ...passes.place.cut_segments import segment_opset
 from ...passes.place.segment import Segment
 
@@ -17,11 +18,25 @@ if TYPE_CHECKING:
 
 def whole_model(work: Work) -> onnx.ModelProto:
     """What the passes so far have made of the model. Shares no node with the work; weights are copied."""
-    return _joined(work.graph, work.segments) if work.segments else graph_model(work.graph)
+    model = light_whole_model(work)
+    inline_all(model)
+    return model
+
+
+def light_whole_model(work: Work) -> onnx.ModelProto:
+    """The same with large weights where they lie (passes/mapped)."""
+    return _joined(work.graph, work.segments) if work.segments else light_graph_model(work.graph)
 
 
 def graph_model(graph: Graph, opened: Collection[str] = ()) -> onnx.ModelProto:
     """The graph, declared at the first opset that has all of its operators. opened: constants that become inputs."""
+    model = light_graph_model(graph, opened)
+    inline_all(model)
+    return model
+
+
+def light_graph_model(graph: Graph, opened: Collection[str] = ()) -> onnx.ModelProto:
+    """The same with large weights where they lie (passes/mapped)."""
     model = graph.to_model(opened)
     _declare(model, segment_opset(graph, graph.nodes))
     return model

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ...passes.place.segment import Segment
 from ...targets.dtypes import DTYPE, packed_bytes
+from ..bundle.weights import LARGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,20 @@ class Held:
     @property
     def total(self) -> int:
         return max(0, self.runtime + self.weights + self.working + self.arena)
+
+
+TABLES = frozenset({"Gather", "GatherElements", "GatherND"})
+"""Operators that read their first operand as a file has it."""
+
+
+def packable(segments: Iterable[Segment]) -> list[int]:
+    """Bytes of the weights of which a session may hold a form of its own, once for each segment: all but small ones and tables."""
+    found = []
+    for segment in segments:
+        read = {name for node in segment.part.nodes for k, name in enumerate(node.reads) if k or node.operator not in TABLES}
+        sizes = (packed_bytes(DTYPE.get(one.data_type, ""), one.dims) or 0 for one in segment.constants if one.name in read)
+        found += [size for size in sizes if size >= LARGE]
+    return found
 
 
 def weight_bytes(segments: Iterable[Segment]) -> int:

@@ -171,7 +171,7 @@ def executed_by(compiled: Compiled, index: int) -> onnx.ModelProto | None:
             if weights <= LARGEST_WEIGHTS:
                 return adapter.executed(segment.model.SerializeToString())
             with tempfile.TemporaryDirectory(prefix="autoglmc-") as folder:
-                return adapter.executed(write_stand_in(segment.model, Path(folder)))
+                return adapter.executed(write_stand_in(segment.without_weights(), segment.constants, Path(folder)))
     except BundleError:
         return None  # whoever loads the bundle reports it
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...passes.mapped.mapped_tensor import array_of, inlined
 from ...targets.dtypes import EXOTIC
 from ..devices.ort_values import to_ort
 from ..load.hide_weights import SMALL
@@ -43,6 +44,7 @@ def light_copy(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[onnx.Tens
     large = []
     for tensor in model.graph.initializer:
         by_value = is_external(tensor) or tensor.data_type == STRING or tensor.data_type in EXOTIC
+        tensor = inlined(tensor) if by_value else tensor
         if by_value or math.prod(tensor.dims) * packed_bits(tensor) < 8 * SMALL:
             copy.graph.initializer.add().CopyFrom(tensor)
             continue
@@ -56,9 +58,8 @@ def light_copy(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[onnx.Tens
 def open_untouched(copy: onnx.ModelProto, weights: Sequence[onnx.TensorProto], folder: Path | None, *, optimise: bool = False) -> Opened:
     """A session of a light copy and its weights; `folder`: where weights in other files lie. Raises what onnxruntime raises."""
     import onnxruntime
-    from onnx import numpy_helper
 
-    values = {tensor.name: to_ort(numpy_helper.to_array(tensor)) for tensor in weights}
+    values = {tensor.name: to_ort(array_of(tensor)) for tensor in weights}
     options = onnxruntime.SessionOptions()  # our own, not those of segments: what is judged must not set how it is judged
     options.log_severity_level = SILENT
     if not optimise:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import onnx
 from onnx import numpy_helper
 
+from ...passes.mapped.mapped_tensor import array_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -77,7 +79,7 @@ def _imports(opsets: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:
 def _graph(
     graph: onnx.GraphProto, imports: Mapping[str, int], functions: Functions, path: str, mapped: Mapping[str, Any] = MappingProxyType({})
 ) -> Program:
-    weights = {t.name: mapped[t.name] if t.name in mapped else numpy_helper.to_array(t) for t in graph.initializer}
+    weights = {t.name: mapped[t.name] if t.name in mapped else array_of(t) for t in graph.initializer}
     weights |= {sparse.values.name: _dense(sparse) for sparse in graph.sparse_initializer}
     inputs = tuple(value.name for value in graph.input)
     outputs = tuple(value.name for value in graph.output)

@@ -4,6 +4,7 @@ model, the shapes and the inputs, so that a second verification starts no child 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
 from types import TracebackType
@@ -11,10 +12,11 @@ from typing import Any
 
 from ..load.source import Source
 from ..load.weights import model_sha256
+from ..mapped_arrays import MappedArrays
 from ..source_digest import source_digest
 from .messages import Answer, Opened, Question
 from .oracle import Oracle
-from .store import Store
+from .store import PARTS, Store
 
 KEPT = 1 << 29
 """Bytes of answers kept in memory."""
@@ -29,6 +31,7 @@ class Recalling:
         self._store = store
         self._oracle: Oracle | None = None
         self._answers: dict[str, Answer] = {}
+        self._arrays = MappedArrays()
         self._bytes = 0
 
     def __enter__(self) -> Recalling:
@@ -69,8 +72,16 @@ class Recalling:
             answer = self._open().ask(question)
             if self._store is not None:
                 self._store.keep(key, answer)
-        self._remember(key, answer)
+        if key not in self._answers:
+            answer = self._mapped(answer)
+            self._remember(key, answer)
         return answer
+
+    def _mapped(self, answer: Answer) -> Answer:
+        """The same, maybe in a mapped file: whoever compares keeps the answers to all questions."""
+        kept = self._arrays.kept
+        whole: dict[str, Any] = {name: kept(value) for name in PARTS if (value := getattr(answer, name)) is not None}
+        return replace(answer, **whole, noise=tuple(map(kept, answer.noise)), steps=tuple(map(kept, answer.steps)))
 
     def _open(self) -> Oracle:
         if self._oracle is None:

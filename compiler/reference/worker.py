@@ -17,6 +17,8 @@ from ..frames import Closed, receive, send
 from ..parent import end_with_parent
 from .messages import Answer, Open, Opened, Question
 
+SESSIONS = 4
+"""Of onnxruntime, each of which maps the weights: as they are and optimised, for the outputs and for tensors between segments."""
 STEPPED = 3
 """Draws of other steps, for models that quantise activations."""
 
@@ -61,9 +63,11 @@ def _serve(answers: int) -> None:
 
 
 def _opened(request: Open) -> tuple[Untouched | None, Opened]:
-    _limit(request.memory)
     try:
-        untouched = Untouched(*_read(request))
+        _limit(request.memory)
+        model, mapped, folder = _read(request)
+        _limit(request.memory, SESSIONS * sum(array.nbytes for array in mapped.values()))
+        untouched = Untouched(model, mapped, folder)
     except MemoryError:
         return None, Opened((), (), "", "it needs more memory than the verification may take")
     except Exception as problem:  # of onnx or onnxruntime: they share no base class
@@ -71,11 +75,13 @@ def _opened(request: Open) -> tuple[Untouched | None, Opened]:
     return untouched, Opened(untouched.outputs, untouched.made, untouched.refused, "", untouched.size)
 
 
-def _limit(memory: int) -> None:
+def _limit(memory: int, mapped: int = 0) -> None:
+    """memory: private bytes that this process may take. mapped: bytes that count as such to the system and are none, since onnxruntime maps
+    files so that it could write to its pages."""
     import resource
 
     if memory:
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+        resource.setrlimit(resource.RLIMIT_DATA, (memory + mapped, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 
 def _read(request: Open) -> tuple[Any, Mapping[str, Any], Path | None]:

@@ -21,7 +21,7 @@ from ..load.read_model import read_model
 from ..load.source import MemoryModel, Source
 from ..load.weights import check_weights, load_external
 from ..pipeline.run_passes import Stage
-from ..pipeline.whole_model import graph_model
+from ..pipeline.whole_model import light_graph_model
 from .pairs import caches_of
 from .request import StateRequest
 from .step_inputs import StepInputs, bound, step_inputs
@@ -135,7 +135,7 @@ class _Unroller:
             graph = self._graph(sizes.past, tokens) if written or problem else last  # which is edited in place
             try:
                 fixed = self._fixed(Unrolled(last=graph, before=before, first=self._first), sizes, way)
-                written[way] = MemoryModel(graph_model(fixed), f"{self._where} ({name})")
+                written[way] = MemoryModel(light_graph_model(fixed), f"{self._where} ({name})")
             except NotFixable as found:
                 problem = problem or found
         if problem is not None and not written:

@@ -21,7 +21,7 @@ from ..load.read_model import read_model
 from ..load.source import MemoryModel, Source
 from ..load.structure import check_structure, run_checker
 from ..load.versions import check_versions
-from ..load.weights import all_tensors, check_weights
+from ..load.weights import all_tensors, check_weights, size_with_data
 from ..quantities import count
 from ..reference.open_untouched import Opened, light_copy, open_untouched
 
@@ -140,7 +140,7 @@ def _bound(model: onnx.ModelProto, shapes: Shapes) -> onnx.ModelProto:
 
 def _forward(model: onnx.ModelProto, run_with: onnx.ModelProto, source: Source) -> str:
     """Runs the model once; dims that `run_with` leaves open get the first of SIZES that works."""
-    opened, options, size = _open(model, source), new_run_options(), model.ByteSize()
+    opened, options, size = _open(model, source), new_run_options(), size_with_data(model)
     problem = ""
     tried: list[dict[str, tuple[int, ...]]] = []
     for length, side in SIZES:
@@ -177,7 +177,7 @@ def _describe_run(model: onnx.ModelProto, shapes: dict[str, tuple[int, ...]], ou
 
 def _open(model: onnx.ModelProto, source: Source) -> Opened:
     try:
-        with doing("loading the model into onnxruntime", size=model.ByteSize()):
+        with doing("loading the model into onnxruntime", size=size_with_data(model)):
             return open_untouched(*light_copy(model), source.parent if isinstance(source, Path) else None)
     except UserError:
         raise

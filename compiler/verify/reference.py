@@ -19,7 +19,7 @@ from ..load.map_model import light_model
 from ..load.node_names import name_nodes_apart
 from ..load.runtime_gap import explain_refusal
 from ..load.source import MemoryModel, Source
-from ..load.weights import is_external, size_with_data
+from ..load.weights import size_with_data
 from ..reference.open_untouched import light_copy, open_untouched
 from ..reference.oracle import UNTOUCHED
 
@@ -82,7 +82,8 @@ class Reference:
 
 def random_tensors(graph: onnx.GraphProto) -> dict[str, str]:
     """Tensors of the main graph that are drawn at random, and the operator that drew them: two runs of the model itself differ there."""
-    never = {t.name for t in graph.initializer if t.data_type == t.BOOL and not is_external(t) and not any((*t.int32_data, *t.raw_data))}
+    inside = [t for t in graph.initializer if t.data_type == t.BOOL and t.data_location != t.EXTERNAL]
+    never = {t.name for t in inside if not any((*t.int32_data, *t.raw_data))}
     drawn: dict[str, str] = {}
     for node in graph.node:
         source = _draws(node, never) or next((drawn[name] for name in sorted(_reads(node)) if name in drawn), "")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
 from ..inputs.trials import Run
+from ..mapped_arrays import MappedArrays
 from ..reference.messages import Answer, Question
 from ..reference.oracle import UNTOUCHED, Oracle, ReferenceLate
 from ..reference.recall import Recalling
@@ -113,6 +114,7 @@ class Trial:
     given: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None
     """The untouched model's own outputs and the bundle's, on the first set."""
 
+    arrays: MappedArrays = field(default_factory=MappedArrays)
     usual: list[bool] = field(default_factory=list)
     """Whether a set is what the model is likely to get: on those the target's limits are measured."""
 
@@ -124,11 +126,11 @@ class Trial:
             if tensor in self.untouched.tensors:
                 seen[tensor] = value.copy() if hasattr(value, "copy") else value
 
-        got = {**self.session.run(inputs, observe)}
+        got = {**self.arrays.kept(self.session.run(inputs, observe))}
         self.labels.append(label)
         self.fed.append(inputs)
         self.usual.append(usual)
-        self.got.append({**seen, **got})
+        self.got.append({**self.arrays.kept(seen), **got})
         answer = self.untouched.answer(inputs)
         assert answer.own is not None
         self.given = self.given or (answer.own, got)

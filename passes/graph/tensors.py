@@ -11,6 +11,7 @@ from onnx import numpy_helper
 
 from ...targets.dtypes import DTYPE
 from ...targets.operator_view import TensorView
+from ..mapped.mapped_tensor import array_of, is_mapped
 
 LONGEST = 1 << 14
 """Elements of a vector up to which inference may follow values: onnx keeps 77 bytes of each (measured, 1.23)."""
@@ -55,7 +56,10 @@ class Tensors:
             return self._arrays[name]
         if name not in self.constants:
             return None
-        array = self._arrays[name] = numpy_helper.to_array(self.constants[name])
+        constant = self.constants[name]
+        array = array_of(constant)
+        if not is_mapped(constant):  # that lies in its file, or is a copy that nobody should keep
+            self._arrays[name] = array
         return array
 
     def scalar(self, name: str) -> float | None:

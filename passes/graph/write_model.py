@@ -10,6 +10,7 @@ import onnx
 from onnx import helper
 
 from ..contrib_types.with_stand_ins import with_stand_ins
+from ..mapped.mapped_tensor import inlined
 from .node import Node
 from .tensors import Tensors
 
@@ -73,7 +74,7 @@ def _fragment(source: onnx.ModelProto, opset: int, nodes: Sequence[Node], tensor
     for name in dict.fromkeys(name for node in nodes for name in node.reads if name not in written):
         constant = tensors.constants.get(name)
         if constant is not None and int(np.prod(constant.dims, dtype=np.int64)) <= SMALL:
-            model.graph.initializer.append(constant)
+            model.graph.initializer.append(inlined(constant))
         else:
             model.graph.input.append(tensors.value_info(name))
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)

@@ -16,6 +16,7 @@ from onnx import helper
 from ..graph.graph import Graph
 from ..graph.node import Node
 from ..graph.versions import attributes_at
+from ..mapped.mapped_tensor import inlined
 from .placed import Part
 
 KERNEL = "autoglmc.kernel"
@@ -64,15 +65,15 @@ class Segment:
 
     @cached_property
     def constants(self) -> tuple[onnx.TensorProto, ...]:
-        """What the segment's nodes read of the weights, in the order of their first use; not copied."""
+        """What the segment's nodes read of the weights, in the order of their first use; not copied, and large ones stubs."""
         used = dict.fromkeys(name for node in self.part.nodes for name in node.reads)
         return tuple(self.graph.constants[name] for name in used if name in self.graph.constants)
 
-    @cached_property
+    @property
     def model(self) -> onnx.ModelProto:
-        """The segment as a model with its weights in it: copied, so only for segments that are to be run or compared."""
+        """The segment as a model with its weights in it: a copy of them, so only for segments that are to be run or compared."""
         model = self.without_weights()
-        model.graph.initializer.extend(self.constants)
+        model.graph.initializer.extend(map(inlined, self.constants))
         return model
 
     def without_weights(self) -> onnx.ModelProto:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ....passes.mapped.mapped_tensor import inlined
 from ...cache.folders import REPORTS
 from ...cache.json_entries import keep_json, kept_json
 from ...devices.adapter import Adapter, CompilerReport, Reporting
@@ -56,7 +57,7 @@ def compiler_refusal(adapter: Adapter, words: Sequence[str], model: onnx.ModelPr
 def _with(model: onnx.ModelProto, weights: Iterable[onnx.TensorProto]) -> onnx.ModelProto:
     whole = type(model)()
     whole.CopyFrom(model)
-    whole.graph.initializer.extend(weights)
+    whole.graph.initializer.extend(map(inlined, weights))
     return whole
 
 

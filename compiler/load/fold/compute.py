@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ....passes.mapped.mapped_tensor import array_of, inlined, whole_size
 from ...activity import doing
 from ...devices.cpu_session import open_session
 from ...devices.interruption import halting, run_options
@@ -34,8 +35,8 @@ def result_bytes(model: onnx.ModelProto, node: onnx.NodeProto, operands: Mapping
     most = _most(node, operands)
     if most is not None:
         return most
-    telling = [tensor for tensor in operands.values() if tensor.ByteSize() <= TELLING]
-    alone = _alone(model, node, [tensor for tensor in operands.values() if tensor.ByteSize() > TELLING], telling)
+    telling = [inlined(tensor) for tensor in operands.values() if whole_size(tensor) <= TELLING]
+    alone = _alone(model, node, [tensor for tensor in operands.values() if whole_size(tensor) > TELLING], telling)
     try:
         inferred = shape_inference.infer_shapes(alone, check_type=False, strict_mode=False, data_prop=False)
     except Exception:  # shape inference raises what it likes; then nothing is known
@@ -59,7 +60,7 @@ def compute(
             del alone.graph.output[:]
             alone.graph.output.extend(map(_untyped, wanted))
             session = open_session(alone.SerializeToString(), optimise=False, threads=1)
-            arrays = run_session(session, list(wanted), {name: numpy_helper.to_array(tensor) for name, tensor in operands.items()}, options)
+            arrays = run_session(session, list(wanted), {name: array_of(tensor) for name, tensor in operands.items()}, options)
             if not all(isinstance(array, np.ndarray | np.generic) for array in arrays):
                 return None
             return [numpy_helper.from_array(np.asarray(array), name) for array, name in zip(arrays, wanted, strict=True)]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ....passes.mapped.mapped_tensor import array_of
 from ..structure import bodies
 from .bodies import enter
 from .evaluate import evaluate
@@ -53,13 +54,11 @@ class Walk:
 
     def graph(self, graph: onnx.GraphProto, known: Known) -> None:
         """In order; what is found goes to `known`."""
-        from onnx import numpy_helper
-
         known.types.update((value.name, value.type) for value in (*graph.input, *graph.value_info, *graph.output) if _typed(value))
         for tensor in graph.initializer:
             known.types[tensor.name] = tensor_type(tensor.data_type, list(tensor.dims))
             if tensor.data_type in ELEMENT_TYPES and elements_of(known.types[tensor.name]) in range(LONGEST + 1):
-                known.values[tensor.name] = numpy_helper.to_array(tensor)
+                known.values[tensor.name] = array_of(tensor)
         for node in graph.node:
             self.node(node, known)
 

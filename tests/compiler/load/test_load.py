@@ -17,6 +17,7 @@ from small_models import DYNAMIC, RELU, parse, save
 from autoglmc.compiler.errors import ModelError, UsageError
 from autoglmc.compiler.inputs.generate_inputs import generate_inputs
 from autoglmc.compiler.load.load_model import load_model
+from autoglmc.passes.mapped.mapped_tensor import inline_all
 
 
 def run(model: onnx.ModelProto | Path, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
@@ -32,6 +33,7 @@ def run(model: onnx.ModelProto | Path, inputs: dict[str, np.ndarray]) -> list[np
 def test_a_loaded_model_computes_what_its_file_does(name: str) -> None:
     loaded = load_model(model_path(name), SHAPES[name])
     assert loaded.unbound == () and loaded.opset >= 18
+    inline_all(loaded.proto)
     onnx.checker.check_model(loaded.proto, full_check=True)
     inputs = generate_inputs(loaded.proto, 1)
     for got, expected in zip(run(loaded.proto, inputs), run(loaded.source, inputs), strict=True):

@@ -26,7 +26,10 @@ def test_caches_of_a_large_decoder_are_extended_in_place(tmp_path: Path, monkeyp
 def test_what_is_executed_does_not_depend_on_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stand_ins, "LARGE", 1024)
     model = onnx.load(Path(__file__).parents[2] / "models" / "bert_tiny.onnx")
-    place = stand_ins.write_stand_in(model, tmp_path)
+    bare = onnx.ModelProto()
+    bare.CopyFrom(model)
+    del bare.graph.initializer[:]
+    place = stand_ins.write_stand_in(bare, model.graph.initializer, tmp_path)
     assert place.stat().st_size < 0.1 * model.ByteSize() and (tmp_path / stand_ins.ZEROS).stat().st_blocks == 0
     executed = [OrtAdapter().executed(given) for given in (place, model.SerializeToString())]
     seen = [[(node.op_type, tuple(node.input), tuple(node.output)) for node in one.graph.node] for one in executed]

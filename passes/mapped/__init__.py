@@ -1,0 +1,1 @@
+"""Large weights that stay in the files they lie in."""

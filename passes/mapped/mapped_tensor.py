@@ -1,0 +1,112 @@
+"""Tensors whose data stays in a file: in a model stands a stub, which says where it lies.
+
+A stub is a TensorProto with name, dtype and dims, external in the sense of ONNX, with one entry of external data that no runtime knows: it
+costs nothing to copy, and whoever takes it for a tensor with data fails loudly. `array_of`, `data_of` and `inlined` read either kind.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy
+    import onnx
+
+    Array = numpy.ndarray[Any, Any]
+
+LARGE = 1 << 16
+"""Bytes of data from which on a tensor stays in its file."""
+PLACE = "autoglmc.place"
+"""Key of the entry of a stub: "offset:bytes:file"."""
+
+
+def refer(tensor: onnx.TensorProto, file: Path, offset: int, length: int) -> None:
+    """Makes a stub of a tensor without data, in place. file: which must not change as long as the stub is used."""
+    tensor.ClearField("raw_data")
+    del tensor.external_data[:]
+    tensor.data_location = tensor.EXTERNAL
+    tensor.external_data.add(key=PLACE, value=f"{offset}:{length}:{file.resolve()}")
+
+
+def is_mapped(tensor: onnx.TensorProto) -> bool:
+    """Whether it is a stub."""
+    return bool(tensor.data_location == 1 and any(entry.key == PLACE for entry in tensor.external_data))  # 1: EXTERNAL
+
+
+def data_of(tensor: onnx.TensorProto) -> memoryview | bytes:
+    """The bytes of raw_data; of a stub those of the mapped file, not to be written. Raises OSError where the file is gone, ValueError where
+    it has become too short."""
+    if not is_mapped(tensor):
+        return bytes(tensor.raw_data)
+    file, offset, length = _place(tensor)
+    begin = offset - offset % mmap.ALLOCATIONGRANULARITY
+    with open(file, "rb") as stream:
+        view = memoryview(mmap.mmap(stream.fileno(), offset - begin + length, access=mmap.ACCESS_READ, offset=begin))
+    return view[offset - begin :]
+
+
+def data_bytes(tensor: onnx.TensorProto) -> int:
+    """How many those are."""
+    return _place(tensor)[2] if is_mapped(tensor) else len(tensor.raw_data)
+
+
+def array_of(tensor: onnx.TensorProto) -> Array:
+    """The value, not to be written: what `numpy_helper.to_array` gives. That of a stub lies in the mapped file where numpy stores elements
+    as the file does, and the address is aligned; else it is a copy."""
+    import numpy
+    from onnx import helper, numpy_helper
+
+    if not is_mapped(tensor):
+        return numpy_helper.to_array(tensor)
+    dtype = numpy.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
+    count = math.prod(tensor.dims)
+    if count * dtype.itemsize != data_bytes(tensor):
+        return numpy_helper.to_array(inlined(tensor))
+    found = numpy.frombuffer(data_of(tensor), dtype).reshape(tuple(tensor.dims))
+    return found if found.flags.aligned else found.copy()
+
+
+def inlined(tensor: onnx.TensorProto) -> onnx.TensorProto:
+    """With its data: a copy of a stub, any other tensor itself."""
+    if not is_mapped(tensor):
+        return tensor
+    made = type(tensor)()
+    made.CopyFrom(tensor)
+    del made.external_data[:]
+    made.ClearField("data_location")
+    made.raw_data = bytes(data_of(tensor))
+    return made
+
+
+def inline_all(model: onnx.ModelProto) -> None:
+    """Brings the data of all stubs of the main graph into the model, in place."""
+    for tensor in model.graph.initializer:
+        if is_mapped(tensor):
+            tensor.CopyFrom(inlined(tensor))
+
+
+def whole_size(tensor: onnx.TensorProto) -> int:
+    """`ByteSize()` of the tensor with its data."""
+    if not is_mapped(tensor):
+        return int(tensor.ByteSize())
+    length = data_bytes(tensor)
+    head = type(tensor)()
+    head.CopyFrom(tensor)
+    del head.external_data[:]
+    head.ClearField("data_location")
+    return int(head.ByteSize()) + 1 + max((length.bit_length() + 6) // 7, 1) + length
+
+
+def stubs_bytes(tensors: Iterable[onnx.TensorProto]) -> int:
+    """Bytes that the stubs among them have in files."""
+    return sum(data_bytes(tensor) for tensor in tensors if is_mapped(tensor))
+
+
+def _place(tensor: onnx.TensorProto) -> tuple[str, int, int]:
+    offset, length, file = next(entry.value for entry in tensor.external_data if entry.key == PLACE).split(":", 2)
+    return file, int(offset), int(length)
