@@ -41,6 +41,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "simplify/fold_batchnorm": ("simplify/test_simplify.py", "simplify/test_fold_batchnorm.py"),
     "simplify/merge_equal": ("simplify/test_simplify.py", "simplify/test_merge_equal.py"),
     "tune": ("simplify/test_simplify.py", "tune/test_fold_bias.py", "tune/test_slow_in_ort.py"),
+    "tune/activations": ("simplify/test_simplify.py", "tune/test_activations.py", "tune/test_slow_in_ort.py"),
     "tune/closed_rows": ("tune/test_closed_rows.py",),
 }
 """Tests of a file of rules (folder/name), or of all files in a folder."""
