@@ -144,7 +144,7 @@ ARROWS: dict[str, set[str]] = {
     "compiler/export": {
         "compiler/devices", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/pipeline", "compiler/precision",
         "compiler/reference", "compiler/state", "compiler/verify",
-        "passes/graph", "passes/stages.py",
+        "passes/graph", "passes/mapped", "passes/stages.py",
     },
     "compiler/compare": {"compiler/bench", "compiler/driver", "compiler/load", "targets"},
     "compiler/report": {"compiler/bench", "compiler/bundle", "compiler/compare", "compiler/run", "targets"},

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...passes.mapped.mapped_tensor import inline_all
 from ..errors import UsageError
 from ..inputs.samples import Given, samples_of
 from ..load.bind_shapes import Shapes
@@ -113,6 +114,8 @@ def _prepared(source: Source, entries: Entries, shapes: Shapes, tell: Tell) -> _
     model, _ = peek_model(source)
     metadata, dropped = metadata_of(model)
     facts: dict[str, Any] = {"sha256": model_sha256(source), "operators": len(model.graph.node), "metadata": metadata, "notes": dropped}
+    for step in fixed.steps.values():
+        inline_all(step.any.proto)
     steps = {name: Prepared(model=step.any.proto, **facts) for name, step in fixed.steps.items()}
     return _Functions(source=source, prepared=steps, states=dict(fixed.states), fixed=fixed)
 

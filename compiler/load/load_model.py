@@ -68,7 +68,7 @@ def load_model(source: Source, shapes: Shapes | None = None) -> LoadedModel:
 
     Raises ModelError for a model that is damaged or not supported, UsageError for a wrong path or shape. Dims may stay unbound.
     """
-    files = states_of([source] if isinstance(source, Path) else ())
+    files = states_of([source]) if isinstance(source, Path) else source.files
     model, data = read_model(source)
     where = str(source)
     check_versions(model, where)

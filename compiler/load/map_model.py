@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from .hide_weights import SMALL
 from .read_light import Data, read_light
+from .structure import all_tensors
 from .tensor_data import packed_bits
-from .weights import External, all_tensors, is_external, load_tensor, located
+from .weights import External, is_external, load_tensor, located
 
 if TYPE_CHECKING:
     import numpy

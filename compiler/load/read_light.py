@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from ...passes.mapped.mapped_tensor import PLACE, is_mapped
 from ..errors import ModelError
 from .part_of import GRAPH, INITIALIZER
+from .structure import all_tensors
 
 if TYPE_CHECKING:
     import onnx
@@ -51,7 +52,7 @@ def read_light(data: Data, least: int, where: str) -> tuple[onnx.ModelProto, Map
 
 def refuse_stubs(model: onnx.ModelProto, where: str) -> None:
     """Raises ModelError for a model from outside that has a stub (passes/mapped), which may name any file of this machine."""
-    forged = next((tensor.name for tensor in model.graph.initializer if is_mapped(tensor)), None)
+    forged = next((tensor.name or "without a name" for tensor in all_tensors(model) if is_mapped(tensor)), None)
     if forged is not None:
         message = f"the data of weight '{forged}' is said to be elsewhere ({PLACE}), which only autoglmc may write"
         raise ModelError(message, where=where, help="export the model again, or load the weights too: onnx.load(path)")

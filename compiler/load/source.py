@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from ...passes.mapped.mapped_tensor import inlined, whole_size
+from ...passes.mapped.mapped_tensor import DataGone, inlined, whole_size
 from ..errors import ModelError, UsageError
 from ..exchange.from_gs import is_surgeon_graph, model_of
 from .part_of import GRAPH, INITIALIZER, part_of
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 HELP = "give the path of an .onnx file, an onnx.ModelProto or an onnx_graphsurgeon.Graph"
 
+State: TypeAlias = tuple[int, int]
+"""Of a file: bytes, and nanoseconds of the last change."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MemoryModel:
@@ -31,6 +34,8 @@ class MemoryModel:
 
     proto: onnx.ModelProto
     name: str
+    files: Mapping[Path, State] = field(default_factory=dict)
+    """Where weights may lie that `proto` only names, and what they were like when it was read."""
 
     def __str__(self) -> str:
         return self.name
@@ -59,8 +64,6 @@ class MemoryModel:
 
 Source: TypeAlias = Path | MemoryModel
 """A model to read; `str()` names it in messages."""
-State: TypeAlias = tuple[int, int]
-"""Of a file: bytes, and nanoseconds of the last change."""
 Model: TypeAlias = "str | os.PathLike[str] | onnx.ModelProto | gs.Graph"
 """What a caller of the Python API gives as a model."""
 
@@ -134,3 +137,10 @@ def _advice(value: object) -> str:
     if type(value).__name__ == "GraphProto":
         return "onnx.helper.make_model(graph) makes a model of a graph"
     return HELP
+
+
+def weights_gone(problem: Exception) -> ModelError | None:
+    """Weights that were in their file when the model was read, and are not there any more, as a message for a user; None for any other
+    problem."""
+    advice = "leave the model and its data files as they are until the command has ended, and run it again"
+    return ModelError(str(problem), help=advice) if isinstance(problem, DataGone) else None

@@ -196,3 +196,17 @@ def _cycle_error(graph: onnx.GraphProto, before: list[set[int]], stuck: set[int]
     return ModelError(
         f"the graph has a cycle: {' -> '.join([*shown, cycle[0]])}", where=where, help="an ONNX graph must be acyclic: use Loop or Scan"
     )
+
+
+def all_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every tensor with data of its own: initializers and tensor attributes, bodies and local functions included."""
+    nodes = [node for function in model.functions for node in function.node]
+    inside = [body for node in nodes for body in bodies(node)]
+    for graph in (part for outer in (model.graph, *inside) for part in all_graphs(outer)):
+        yield from graph.initializer
+        nodes.extend(graph.node)
+    for node in nodes:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from ...passes.mapped.mapped_tensor import LARGE, is_mapped, refer
 from ..errors import ModelError
 from .read_model import peek_model
 from .source import Source, folder_of
-from .structure import ABSURD, all_graphs, describe_node
+from .structure import ABSURD, all_graphs, all_tensors, describe_node
 from .tensor_data import packed_bits, raw_fault, typed_fault
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def check_weights(model: onnx.ModelProto, source: Source) -> tuple[External, ...
     for tensor in all_tensors(model):
         try:
             size = _declared_bytes(tensor, source)
-            if is_external(tensor) or (is_mapped(tensor) and id(tensor) not in stubs):
+            if is_mapped(tensor) and id(tensor) not in stubs:
+                raise ModelError(f"{_named(tensor.name)} is in a body and has no data there", where=str(source), help=ADVICE)
+            if is_external(tensor):
                 found.append(_locate(tensor, size, source))
             else:
                 _check_inline(tensor, size, source)
@@ -105,19 +107,6 @@ def model_bytes(source: Source) -> int:
         return sum(map(len, source.serialised()))
     files = {place.file.resolve() for place in check_weights(peek_model(source)[0], source)}
     return source.stat().st_size + sum(file.stat().st_size for file in files)
-
-
-def all_tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Every tensor with data of its own: initializers and tensor attributes, bodies and local functions included."""
-    nodes = [node for function in model.functions for node in function.node]
-    for graph in all_graphs(model.graph):
-        yield from graph.initializer
-        nodes.extend(graph.node)
-    for node in nodes:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
 
 
 def size_with_data(model: onnx.ModelProto) -> int:

@@ -19,9 +19,9 @@ from ..load.function_size import check_functions
 from ..load.operands import check_operands
 from ..load.read_model import read_model
 from ..load.source import MemoryModel, Source
-from ..load.structure import check_structure, run_checker
+from ..load.structure import all_tensors, check_structure, run_checker
 from ..load.versions import check_versions
-from ..load.weights import all_tensors, check_weights, size_with_data
+from ..load.weights import check_weights, size_with_data
 from ..quantities import count
 from ..reference.open_untouched import Opened, light_copy, open_untouched
 

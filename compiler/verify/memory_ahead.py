@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import ceil
 
 from ..errors import UserError
 from ..mapped_arrays import IN_MEMORY
@@ -16,6 +17,9 @@ from ..reference.evaluate import WIDENED
 from ..reference.open_untouched import PACKED
 from .trial import NOISE
 
+MIB = 2**20
+MARGIN = 0.05
+"""Added to a limit that is advised: what the process holds already differs from one run to the next."""
 COLLECTIONS = 3
 """Of arrays that a verification keeps: answers, inputs, outputs; each has IN_MEMORY bytes that are not in a file."""
 SETS = 32
@@ -104,5 +108,6 @@ def check_memory_ahead(found: tuple[MemoryAhead, ...], limit: int, *, verify: bo
         return
     doing = "compiling and verifying" if verify else "compiling"
     what = f"{doing} takes up to {size(most.total)} of memory in {most.process}, and {size(limit)} are allowed: {most}"
+    enough = ceil(most.total * (1 + MARGIN) / MIB)
     less = ", or --no-verify, which takes less" if verify else ""
-    raise TooMuchMemory(what, where="--memory-limit", help=f"--memory-limit {most.total} (bytes) is the smallest that is enough{less}")
+    raise TooMuchMemory(what, where="--memory-limit", help=f"--memory-limit {enough}MiB is enough by this forecast{less}")

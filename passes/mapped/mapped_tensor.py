@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 LARGE = 1 << 16
 """Bytes of data from which on a tensor stays in its file."""
+FILES = 8
+"""Files whose mappings are kept at most."""
 PLACE = "autoglmc.place"
 """Key of the entry of a stub: "offset:bytes:file"."""
 
@@ -38,16 +42,30 @@ def is_mapped(tensor: onnx.TensorProto) -> bool:
     return bool(tensor.data_location == 1 and any(entry.key == PLACE for entry in tensor.external_data))  # 1: EXTERNAL
 
 
+class DataGone(Exception):
+    """The file in which the data of a tensor lies is not there any more, or has become too short."""
+
+
 def data_of(tensor: onnx.TensorProto) -> memoryview | bytes:
-    """The bytes of raw_data; of a stub those of the mapped file, not to be written. Raises OSError where the file is gone, ValueError where
-    it has become too short."""
+    """The bytes of raw_data; of a stub those of the mapped file, not to be written. Raises DataGone."""
     if not is_mapped(tensor):
         return bytes(tensor.raw_data)
     file, offset, length = _place(tensor)
-    begin = offset - offset % mmap.ALLOCATIONGRANULARITY
+    try:
+        state = os.stat(file)
+        if state.st_size < offset + length:
+            raise DataGone(f"the weights in '{file}' have changed while they were used: it has become shorter")
+        return _mapping(file, state.st_size, state.st_mtime_ns, state.st_ino)[offset : offset + length]
+    except OSError as problem:
+        what = f"the weights in '{file}' cannot be read any more: {problem.strerror or problem}"
+        raise DataGone(what) from problem
+
+
+@lru_cache(maxsize=FILES)
+def _mapping(file: str, size: int, changed: int, number: int) -> memoryview:
+    """One for all tensors of a file: each keeps a descriptor open. It lives as long as anybody reads from it."""
     with open(file, "rb") as stream:
-        view = memoryview(mmap.mmap(stream.fileno(), offset - begin + length, access=mmap.ACCESS_READ, offset=begin))
-    return view[offset - begin :]
+        return memoryview(mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ))
 
 
 def data_bytes(tensor: onnx.TensorProto) -> int:

@@ -29,6 +29,7 @@ from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entr
 from autoglmc.compiler.errors import BundleError, VerifyError
 from autoglmc.compiler.export.export import export_model
 from autoglmc.compiler.export.functions import Entries, Wanted
+from autoglmc.compiler.load import weights
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.compiler.run.check.check_files import check_files
 from autoglmc.compiler.state.request import state_request
@@ -82,6 +83,13 @@ def test_another_process_writes_the_same_bytes_and_says_what_it_compared(asset: 
     assert about["functions"] == facts["functions"] and about["parity"] == facts["parity"]
     assert about["functions"]["prefill"]["tokens"] == PREFILL and about["functions"]["decode"]["max_length"] == LENGTH
     assert about["functions"]["decode"]["states"]["past.0.k"] == "present.0.k"
+
+
+def test_weights_that_stay_in_their_file_until_then_are_in_it(asset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "LARGE", 256)
+    onnx.save(onnx.load(DECODER), tmp_path / "m.onnx", save_as_external_data=True, size_threshold=256, location="m.data")
+    assert cli.run(["export", str(tmp_path / "m.onnx"), "-o", str(tmp_path / "m.aimodel"), *WORDS, "--quiet"]) == 0
+    assert contents(tmp_path / "m.aimodel")["main.mlirb"] == contents(asset)["main.mlirb"]
 
 
 def grown(path: Path, prompt: np.ndarray[Any, Any], steps: int) -> Iterator[tuple[Any, dict[str, Any], dict[str, Any]]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...activity import lasting_folder
 from ...errors import UserError
+from ...load.source import weights_gone
 from ...report.printable import printable
 from .explain_hint import explain_hint
 
@@ -93,6 +94,8 @@ def _quoted(text: str, target: Target | None) -> str:
 def _as_user_error(problem: Exception) -> UserError | None:
     if isinstance(problem, UserError):
         return problem
+    if (gone := weights_gone(problem)) is not None:
+        return gone
     if isinstance(problem, MemoryError):
         return UserError("not enough memory", help="close other programs, or compile on a larger machine")
     if isinstance(problem, OSError) and problem.errno in ENVIRONMENT:

@@ -4,12 +4,13 @@ may have, whose new rows the session puts into the caches. Both are compiled whe
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ....passes.place.objectives import LATENCY
 from ....targets.model import Target
 from ....targets.support import lists
-from ...errors import UserError
+from ...errors import Infeasible, ModelError, SearchEnded, TargetError, UserError
 from ...state.fixed_models import APPENDED, EXTENDED, SPLIT, FixedModel, Ways
 from ..result import CompileResult
 
@@ -28,15 +29,17 @@ def faster_way(step: FixedModel, compiled: Callable[..., CompileResult], place: 
     """compiled: takes a model and the folder of its bundle, as `output`; place: beside which that lies. Raises what compiling raises where
     no way can be compiled, of the last one."""
     results: list[CompileResult] = []
-    problem: UserError | None = None
+    problems: list[UserError] = []
     for way, model in step.written.items():
         try:
             results.append(compiled(model, output=place.with_name(f"{place.name}.{way}")))
-        except UserError as found:
-            problem = found
-    if problem is not None and not results:
-        raise problem
-    return min(results, key=_price)
+        except (Infeasible, TargetError, ModelError, SearchEnded) as found:
+            problems.append(found)
+    if not results:
+        raise problems[-1]
+    best = min(results, key=_price)
+    notes = (f"entry {place.name}: the other way to write its attention does not compile: {problem.message}" for problem in problems)
+    return replace(best, notes=(*best.notes, *notes))
 
 
 def _price(result: CompileResult) -> float:

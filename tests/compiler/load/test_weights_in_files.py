@@ -12,16 +12,19 @@ import onnx
 import pytest
 from models import SHAPES, model_path
 from onnx import TensorProto, helper, numpy_helper
+from small_decoders import Decoder, decoder
 
 from autoglmc.compiler.driver.compile_model import compile_model
+from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
 from autoglmc.compiler.errors import ModelError
 from autoglmc.compiler.load import read_model, weights
 from autoglmc.compiler.load.hide_weights import SMALL
 from autoglmc.compiler.load.load_model import load_model
 from autoglmc.compiler.load.map_model import map_model
-from autoglmc.compiler.load.source import MemoryModel, source_of
+from autoglmc.compiler.load.source import MemoryModel, source_of, weights_gone
 from autoglmc.compiler.load.weights import model_sha256
-from autoglmc.passes.mapped.mapped_tensor import PLACE, inline_all, is_mapped, refer
+from autoglmc.compiler.state.request import StateRequest
+from autoglmc.passes.mapped.mapped_tensor import PLACE, DataGone, array_of, inline_all, is_mapped, refer
 
 LEAST = SMALL
 """Bytes from which on weights stay in their file here: those that the loader would hide, so that they keep their order."""
@@ -109,11 +112,57 @@ def test_nobody_else_may_say_where_a_weight_lies(mapped: bool, tmp_path: Path, r
         source_of(model)
     with pytest.raises(ModelError, match=PLACE):
         map_model(path)
-    inside = identity(numpy_helper.from_array(np.zeros(4, np.float32), "w"))
-    inside.graph.node.add(op_type="Constant", output=["c"]).attribute.add(name="value", type=onnx.AttributeProto.TENSOR).t.CopyFrom(tensor)
-    path.write_bytes(inside.SerializeToString())
-    with pytest.raises(ModelError, match="names no external file"):
-        load_model(path)
+
+
+@pytest.mark.parametrize("place", ["attribute", "body", "function", "body of a function", "sparse"])
+def test_nor_anywhere_inside(place: str, tmp_path: Path) -> None:
+    (tmp_path / "beside").write_bytes(bytes(4 * LEAST))
+    tensor = TensorProto(name="c", data_type=TensorProto.FLOAT, dims=[LEAST])
+    refer(tensor, tmp_path / "beside", 0, 4 * LEAST)
+    for key, value in (("location", "beside"), ("offset", "0"), ("length", str(4 * LEAST))):
+        tensor.external_data.add(key=key, value=value)
+    constant = helper.make_node("Constant", [], ["c"])
+    constant.attribute.add(name="value", type=onnx.AttributeProto.TENSOR).t.CopyFrom(tensor)
+    body = helper.make_graph([], "b", [], [helper.make_tensor_value_info("c", 1, None)], [tensor])
+    branch = helper.make_node("If", ["w"], ["z"], then_branch=body, else_branch=body)
+    model = identity(numpy_helper.from_array(np.zeros(4, np.float32), "w"))
+    if place == "sparse":
+        model.graph.sparse_initializer.add(dims=[LEAST]).values.CopyFrom(tensor)
+    elif place in ("attribute", "body"):
+        model.graph.node.append(constant if place == "attribute" else branch)
+    else:
+        node = constant if place == "function" else branch
+        model.functions.append(helper.make_function("d", "F", ["w"], [node.output[0]], [node], [helper.make_opsetid("", 17)]))
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ModelError, match="sparse" if place == "sparse" else PLACE):
+        load_model(tmp_path / "m.onnx")
+
+
+def test_thousands_of_weights_take_one_descriptor(tmp_path: Path) -> None:
+    (tmp_path / "data").write_bytes(bytes(range(256)) * 8)
+    stubs = [TensorProto(name=str(k), data_type=TensorProto.UINT8, dims=[2]) for k in range(1000)]
+    for k, stub in enumerate(stubs):
+        refer(stub, tmp_path / "data", 2 * k, 2)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    arrays = [array_of(stub) for stub in stubs]
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
+    assert all(array.tolist() == [2 * k % 256, (2 * k + 1) % 256] for k, array in enumerate(arrays))
+
+
+@pytest.mark.parametrize("change", ["shorter", "gone"])
+def test_data_that_is_no_longer_there_is_told(change: str, tmp_path: Path) -> None:
+    (tmp_path / "data").write_bytes(bytes(100))
+    stub = TensorProto(name="w", data_type=TensorProto.UINT8, dims=[100])
+    refer(stub, tmp_path / "data", 0, 100)
+    assert array_of(stub).sum() == 0
+    if change == "shorter":
+        (tmp_path / "data").write_bytes(bytes(99))
+    else:
+        (tmp_path / "data").unlink()
+    with pytest.raises(DataGone, match=r"shorter|No such file") as found:
+        array_of(stub)
+    told = weights_gone(found.value)
+    assert told is not None and "run it again" in told.help and weights_gone(OSError()) is None
 
 
 @pytest.mark.usefixtures("light")
@@ -145,4 +194,18 @@ def test_a_file_that_is_changed_meanwhile_is_no_bundle(which: str, tmp_path: Pat
     arguments: dict[str, Any] = {"shapes": SHAPES["bert_tiny"], "output": tmp_path / "b", "verify": False}
     with pytest.raises(ModelError, match="changed while the model was compiled"):
         compile_model(tmp_path / "m.onnx", "x86_cpu", progress=change, **arguments)
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_decoder_whose_weights_are_changed_meanwhile_is_no_bundle(tmp_path: Path) -> None:
+    model = decoder(Decoder(heads=16, groups=16, width=16))
+    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, size_threshold=LEAST, location="m.data")
+
+    def change(message: str) -> None:
+        if message == "emit":
+            (tmp_path / "m.data").write_bytes(bytes((tmp_path / "m.data").stat().st_size))
+
+    state, entries = StateRequest((("past.*", "present.*"),), 16), {"decode": Asked(shapes={}, tokens=1)}
+    with pytest.raises(ModelError, match="changed while the model was compiled"):
+        compile_entries(tmp_path / "m.onnx", "x86_cpu", entries, state=state, output=tmp_path / "b", verify=False, progress=change)
     assert not (tmp_path / "b").exists()

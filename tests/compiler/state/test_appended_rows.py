@@ -15,9 +15,12 @@ from small_decoders import Decoder as Spec
 
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
+from autoglmc.compiler.driver.entries.faster_way import faster_way
 from autoglmc.compiler.driver.entries.result import EntriesResult
-from autoglmc.compiler.load.source import source_of
-from autoglmc.compiler.state.fixed_models import APPENDED, Ways, fixed_models
+from autoglmc.compiler.driver.result import CompileResult
+from autoglmc.compiler.errors import Infeasible, UserError
+from autoglmc.compiler.load.source import MemoryModel, source_of
+from autoglmc.compiler.state.fixed_models import APPENDED, EXTENDED, Ways, fixed_models
 from autoglmc.compiler.state.request import StateRequest
 
 LENGTH = 64
@@ -101,3 +104,26 @@ def test_attention_written_out_stays_so_for_a_cpu(tmp_path: Path) -> None:
     result = compile_model(steps["step"].written[APPENDED], "x86_cpu", output=tmp_path / "bundle", verify=False)
     kinds = {node.op_type for path in (result.folder / "segments").glob("*.onnx") for node in onnx.load(path).graph.node}
     assert "Softmax" in kinds and not kinds & {"Attention", "GroupQueryAttention", "MultiHeadAttention"}
+
+
+class Shortage(UserError):
+    """The machine's, not the model's."""
+
+
+@pytest.mark.parametrize("problem", [Infeasible("memory dram", 2, 1, ()), Shortage("no room left")], ids=["a limit", "the machine"])
+def test_a_way_that_does_not_compile_is_told(problem: UserError, tmp_path: Path) -> None:
+    request = StateRequest((("past.*", "present.*"),), LENGTH)
+    ways = Ways(names=(EXTENDED, APPENDED))
+    steps = fixed_models(source_of(decoder(Spec())), request, LENGTH, {"step": 1}, {}, lambda name: nullcontext(), ways).steps
+
+    def compiled(model: MemoryModel, output: Path) -> CompileResult:
+        if output.name.endswith(APPENDED):
+            raise problem
+        return compile_model(model, "x86_cpu", output=output, verify=False)
+
+    if isinstance(problem, Shortage):
+        with pytest.raises(Shortage):
+            faster_way(steps["step"], compiled, tmp_path / "step")
+        return
+    notes = faster_way(steps["step"], compiled, tmp_path / "step").notes
+    assert f"entry step: the other way to write its attention does not compile: {problem.message}" in notes
