@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 from math import inf
 
@@ -24,21 +25,21 @@ def cut_prompt(
     sizes, seconds: by entry, the tokens of a run and its predicted time. room: places left in the caches, of which a run writes as many as
     its size. fills_up: whether a run may be given fewer tokens than it takes. together: places of tokens that have to be in one run.
 
-    The best cut of what follows is found for every place from the last one to the first. Raises UsageError where there is none."""
+    The best cut of what follows is found for every place from the last one to the first, in time proportional to tokens x entries. Raises
+    UsageError where there is none."""
     inside = {place for places in together for place in places[1:]}
     best, chosen = [inf] * tokens + [0.0], [("", 0)] * tokens
+    windows = {size: _Window(best, size) for size in sizes.values()} if fills_up else {}
     for begin in range(tokens - 1, -1, -1):
+        for window in windows.values():
+            window.reach(begin + 1)
         if begin in inside:
             continue
         for entry, size in sizes.items():
-            end = min(begin + size, tokens)
-            if begin + size > room or not (fills_up or end == begin + size):
-                continue
-            rests = best[begin + 1 if fills_up else end : end + 1]
-            least = min(rests)
-            if seconds[entry] + least < best[begin]:
-                best[begin] = seconds[entry] + least
-                chosen[begin] = entry, end - rests[::-1].index(least)
+            end = windows[size].least if fills_up else begin + size
+            if begin + size <= room and end <= tokens and seconds[entry] + best[end] < best[begin]:
+                best[begin] = seconds[entry] + best[end]
+                chosen[begin] = entry, end
     if best[0] == inf:
         raise _no_cut(tokens, sizes, room, together)
     cuts, entries = [0], []
@@ -47,6 +48,29 @@ def cut_prompt(
         entries.append(entry)
         cuts.append(end)
     return [(entry, end - begin) for entry, (begin, end) in zip(entries, pairwise(cuts), strict=True)]
+
+
+class _Window:
+    """The place of the least number among `size` neighbours, as they move from the last place to the first; the last of equal ones.
+
+    A place is dropped as soon as one before it has a smaller number: numbers of the places kept rise from the first in the queue, which
+    is the least, so each place enters and leaves once."""
+
+    def __init__(self, numbers: Sequence[float], size: int) -> None:
+        self._numbers, self._size = numbers, size
+        self._places: deque[int] = deque()
+
+    def reach(self, place: int) -> None:
+        """The neighbours begin at `place`, one before those until now."""
+        while self._places and self._numbers[self._places[-1]] > self._numbers[place]:
+            self._places.pop()
+        self._places.append(place)
+        if self._places[0] >= place + self._size:
+            self._places.popleft()
+
+    @property
+    def least(self) -> int:
+        return self._places[0]
 
 
 def _no_cut(tokens: int, sizes: Mapping[str, int], room: int, together: Collection[range]) -> UsageError:

@@ -125,6 +125,8 @@ class Tokens:
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
+        self._cut: tuple[tuple[int, int], Sequence[tuple[str, int]]] | None = None
+        """Of so many tokens with so much room, the runs: a prompt that is checked and then fed is cut once."""
 
     def begin(self, ids: Sequence[int], max_tokens: int | None, stop: Collection[int], sampling: Sampling) -> Generator[int, None, str]:
         """As `generate`. Raises UsageError at once for a prompt that is empty, does not fit, or has ids that the model does not know, for
@@ -168,7 +170,13 @@ class Tokens:
             filled = f", of which {length} are filled" if length else ""
             what = f"a prompt of {count(len(ids), 'token')} does not fit: the caches hold {length + room}{filled}"
             raise UsageError(what, help="shorten it, or compile with a larger --max-length")
-        self._feed.runs(len(ids))
+        self._runs(len(ids))
+
+    def _runs(self, tokens: int) -> Sequence[tuple[str, int]]:
+        asked = tokens, self._feed.room
+        if self._cut is None or self._cut[0] != asked:
+            self._cut = asked, self._feed.runs(tokens)
+        return self._cut[1]
 
     def _fed(self, ids: Sequence[int]) -> numpy.ndarray[Any, Any]:
         """Logits behind the last of the tokens. One run after the other, so that the logits of a long prompt are never together in
@@ -176,7 +184,7 @@ class Tokens:
         before = self._feed.length
         try:
             logits, begin = None, 0
-            for entry, taken in self._feed.runs(len(ids)):
+            for entry, taken in self._runs(len(ids)):
                 logits = self._feed.run(entry, ids[begin : begin + taken])
                 begin += taken
         except BaseException:
