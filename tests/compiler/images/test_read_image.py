@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +137,89 @@ def test_files_that_are_no_images_are_refused(picture: tuple[Path, np.ndarray], 
     for path in (tmp_path / "text.png", short):
         with pytest.raises(UserError, match=f"{path.name} cannot be read as an image"):
             read_image(path, ImageSettings(), (3, 6, 8), np.float32)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+def test_images_are_turned_as_their_orientation_says(tmp_path: Path, orientation: int, kind: str) -> None:
+    """The first row and column that are stored are these sides of the picture (EXIF 2.32, 4.6.4): 2, 3, 4 top right, bottom right, bottom
+    left; from 5 to 8 rows are stored as columns."""
+    upright = np.random.default_rng(0).integers(0, 256, (6, 8, 3)).astype(np.uint8)
+    mirror = {1: (1, 1), 2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}[orientation]
+    stored = upright[:: mirror[0], :: mirror[1]]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.ascontiguousarray(stored.swapaxes(0, 1) if orientation > 4 else stored)).save(tmp_path / f"a.{kind}", exif=exif)
+    found, said = read_image(tmp_path / f"a.{kind}", ImageSettings(), (6, 8, 3), np.uint8)
+    assert np.array_equal(found, upright)
+    assert said == "6x8" + (", turned as its EXIF orientation says" if orientation > 1 else "")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kind"), [("uint16", "png"), ("uint16", "tiff"), ("int32", "tiff"), ("float32", "tiff"), ("int32", "pgm")]
+)
+def test_grey_levels_of_more_than_8_bits_are_refused(tmp_path: Path, dtype: str, kind: str) -> None:
+    """Pillow would make all of them 255 from 255 on."""
+    Image.fromarray(np.full((6, 8), 1000, dtype)).save(tmp_path / f"a.{kind}")
+    with pytest.raises(UserError, match="has grey levels of more than 8 bits"):
+        read_image(tmp_path / f"a.{kind}", ImageSettings(), (3, 6, 8), np.float32)
+
+
+def test_a_long_image_is_refused_before_it_is_resized(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("L", (1, 4000)).save(tmp_path / "a.png")
+
+    def resize(*given: Any, **named: Any) -> None:
+        raise AssertionError("resized")
+
+    monkeypatch.setattr(Image.Image, "resize", resize)
+    with pytest.raises(UsageError, match="4000x1, would be resized to 1792000x448 for its middle of 448x448: more than 64 times as many"):
+        read_image(tmp_path / "a.png", ImageSettings(shorter=448, crop=(448, 448)), (3, 448, 448), np.float32)
+    with pytest.raises(UsageError, match=r"3 colours of 32768x32768 pixels, and the model takes \[3, 448, 448\]"):
+        read_image(tmp_path / "a.png", ImageSettings(size=(32768, 32768)), (3, 448, 448), np.float32)
+
+
+@pytest.mark.parametrize("kind", ["ICO", "DDS", "TGA", "EPS", "JPEG2000"])
+def test_other_formats_are_not_opened(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.png"
+    try:
+        Image.new("RGB", (8, 8)).save(path, kind)
+    except (OSError, KeyError):
+        pytest.skip(f"this Pillow does not write {kind}")
+    with pytest.raises(UserError, match=r"a.png cannot be read as an image") as refused:
+        read_image(path, ImageSettings(), (3, 8, 8), np.float32)
+    assert refused.value.help == "these are read: PNG, JPEG, WEBP, BMP, GIF, TIFF, PPM"
+
+
+@pytest.mark.filterwarnings("ignore::Warning:PIL")
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM"])
+def test_corrupt_files_are_read_or_refused_in_a_sentence(tmp_path: Path, kind: str) -> None:
+    """The formats that are read, each cut short and with bytes changed."""
+    random, path = np.random.default_rng(0), tmp_path / "a"
+    try:
+        Image.fromarray(random.integers(0, 256, (8, 8, 3)).astype(np.uint8)).save(path, kind)
+    except (OSError, KeyError):
+        pytest.skip(f"this Pillow does not write {kind}")
+    assert read_image(path, ImageSettings(), (3, 8, 8), np.float32)[1] == "8x8"
+    whole, refused = path.read_bytes(), 0
+    for k in range(60):
+        changed = bytearray(whole[: len(whole) * (k % 10 + 1) // 10])
+        for place in random.integers(0, min(len(changed), 200), 3):
+            changed[place] = random.integers(256)
+        path.write_bytes(changed)
+        try:
+            read_image(path, ImageSettings(), (3, 8, 8), np.float32)
+        except UserError:
+            refused += 1
+    assert refused
+
+
+@pytest.mark.parametrize("raised", [RuntimeError, NotImplementedError, MemoryError, struct.error, EOFError, KeyError])
+def test_whatever_a_reader_raises_is_a_sentence(
+    picture: tuple[Path, np.ndarray], monkeypatch: pytest.MonkeyPatch, raised: type[Exception]
+) -> None:
+    def convert(*given: Any) -> None:
+        raise raised
+
+    monkeypatch.setattr(Image.Image, "convert", convert)
+    with pytest.raises(UserError, match=f"a.png cannot be read as an image: {raised.__name__}"):
+        read_image(picture[0], ImageSettings(), (3, 6, 8), np.float32)
