@@ -87,7 +87,7 @@ def generate_command(
     wanted = Wanted(max_tokens=max_tokens, ends=last, stops=stops, sampling=sampling)
     loaded = Bundle.load(bundle, trust=trust)
     parts = _parts(loaded, pictures)
-    placeholder = None if not pictures.any else words.image_token() if pictures.image_token is None else words.id_of(pictures.image_token)
+    placeholder = _placeholder(words, parts, pictures)
     given = [] if parts is None else pictures.read(parts.image_inputs, words.file.parent, out.note)
     ids = _ids(words, prompt, chat, placeholder, len(given))
     options: dict[str, Any] = {}
@@ -119,6 +119,23 @@ def _parts(loaded: Bundle, pictures: Pictures) -> Parts | None:
         help = "compile the one that does beside it, with --link MODEL.OUTPUT=DECODER.INPUT@image"
         raise UsageError("no model of the bundle sees images", where=where, help=help)
     return parts
+
+
+def _placeholder(words: Tokenizer, parts: Parts | None, pictures: Pictures) -> int | None:
+    """The id in whose place an image goes; None where no model sees images, and where there are none and no file says which id it is. Where
+    a file says so, a prompt that has it and no image is refused."""
+    from ..errors import UsageError
+
+    if parts is None or parts.encoder is None:
+        return None
+    if pictures.image_token is not None:
+        return words.id_of(pictures.image_token)
+    try:
+        return words.image_token()
+    except UsageError:
+        if pictures.any:
+            raise
+        return None
 
 
 def _ids(words: Tokenizer, prompt: str, chat: bool, placeholder: int | None, images: int) -> list[int]:

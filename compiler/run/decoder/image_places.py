@@ -12,12 +12,16 @@ def image_places(ids: Sequence[int], placeholder: int | None, images: int, rows:
     """The prompt with `rows` placeholders for each image, and their places, image by image.
 
     ids: has one placeholder for each image, in whose place there are then `rows` of them, or all of them, those of an image side by side.
-    Raises UsageError for another number, where those of an image are not side by side, and for images without a placeholder."""
-    if not images:
+    Raises UsageError for another number (with no images, for any), where those of an image are not side by side, and for images without a
+    placeholder. With neither, the prompt is words alone."""
+    if placeholder is None and not images:
         return list(ids), []
     if placeholder is None:
         raise UsageError("which token holds the places of an image is not said", help="name its id: image_token=ID, or --image-token")
     found = [place for place, token in enumerate(ids) if token == placeholder]
+    if found and not images:
+        what = f"the prompt has {count(len(found), 'image token')} (id {placeholder}) for 0 images"
+        raise UsageError(what, help="give as many images, or leave the image tokens out of the prompt")
     if len(found) == images:
         ids = [token for one in ids for token in [one] * (rows if one == placeholder else 1)]
         found = [place for place, token in enumerate(ids) if token == placeholder]

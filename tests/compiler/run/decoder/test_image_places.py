@@ -26,8 +26,9 @@ def test_one_placeholder_or_all_of_them_are_the_same_prompt(parts: list[list[int
     assert [place for each in short[1] for place in each] == [k for k, token in enumerate(short[0]) if token == TOKEN]
 
 
-def test_without_images_a_placeholder_is_a_token() -> None:
-    assert image_places([1, TOKEN], TOKEN, 0, 4) == ([1, TOKEN], []) == image_places([1, TOKEN], None, 0, 0)
+def test_without_images_a_prompt_is_words_alone() -> None:
+    assert image_places([1, TOKEN], None, 0, 0) == ([1, TOKEN], [])
+    assert image_places([1, 2], TOKEN, 0, 4) == ([1, 2], [])
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,7 @@ def test_without_images_a_placeholder_is_a_token() -> None:
         ([1, TOKEN], TOKEN, 2, r"the prompt has 1 image token \(id 99\) for 2 images of 4 rows"),
         ([TOKEN] * 7, TOKEN, 2, r"the prompt has 7 image tokens \(id 99\) for 2 images of 4 rows"),
         ([TOKEN, TOKEN, 1, TOKEN, TOKEN], TOKEN, 1, "the 4 image tokens of image 0 are not side by side"),
+        ([1, TOKEN, TOKEN], TOKEN, 0, r"the prompt has 2 image tokens \(id 99\) for 0 images"),
         ([1, 2], None, 1, "which token holds the places of an image is not said"),
     ],
 )
