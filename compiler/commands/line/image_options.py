@@ -75,13 +75,13 @@ class Pictures:
         return bool(self.images or self.inputs)
 
     def check(self) -> None:
-        """Raises UsageError for options that say something of images where there are none."""
+        """Raises UsageError for options that only apply to images where there are none."""
         about = ("image_config", "image_size", "image_mean", "image_std")
         idle = [name for name in about if getattr(self, name) is not None and not self.images]
         idle += ["image_token"] if self.image_token is not None and not self.any else []
         if idle:
             given = f"--{idle[0].replace('_', '-')}"
-            raise UsageError(f"{given} says something of images, and there is no --image", help="give --image FILE, or leave it out")
+            raise UsageError(f"{given} only applies to --image, which is not given", help=f"give --image FILE, or leave out {given}")
 
     def read(self, wanted: Mapping[str, Taken], beside: Path, note: Callable[[str], object]) -> list[dict[str, Any]]:
         """Arrays by name for each image. wanted: what the model takes. beside: the folder of the tokenizer. note: told what was done.
@@ -91,10 +91,7 @@ class Pictures:
         if self.images:
             left = [name for name in wanted if name not in arrays]
             if len(left) != 1:
-                raise UsageError(
-                    f"--image is the one input that no --input gives, and {len(left)} are left of {', '.join(wanted)}",
-                    help="give the others with --input",
-                )
+                raise _unplaced(left, list(wanted))
             arrays[left[0]] = self._images(wanted[left[0]], beside, note)
         images = max(map(len, arrays.values()), default=0)
         few = next((name for name, given in arrays.items() if len(given) not in (1, images)), None)
@@ -132,6 +129,16 @@ class Pictures:
             note(f"{path}: {said}" + ("" if config is None else f", by {config}"))
             made.append(array)
         return made
+
+
+def _unplaced(left: Sequence[str], wanted: Sequence[str]) -> UsageError:
+    """left: the inputs, of those wanted, that no --input gives."""
+    if not left:
+        return UsageError(
+            f"--image has no input to fill: --input already gives {', '.join(wanted)}", help="leave out --image or an --input"
+        )
+    what = f"--image fills one input, and {len(left)} are not given by --input: {', '.join(left)}"
+    return UsageError(what, help="give all but one of them with --input NAME=FILE.npy")
 
 
 def image_options(command: Callable[..., Any]) -> Callable[..., Any]:

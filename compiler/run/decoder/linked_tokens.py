@@ -57,7 +57,8 @@ class Parts:
         for number, image in enumerate(given):
             inputs = image if isinstance(image, Mapping) or len(names) != 1 else {names[0]: image}
             if not isinstance(inputs, Mapping):
-                raise UsageError(f"image {number} is not named: '{self.encoder}' takes {', '.join(names)}", help="give arrays by name")
+                what = f"image {number} is one array, and '{self.encoder}' takes {len(names)} inputs: {', '.join(names)}"
+                raise UsageError(what, help="give each image as a mapping from input names to arrays")
             try:
                 found.append(check_inputs(entry_view(manifest, self.encoder or ""), inputs))
             except UsageError as problem:

@@ -14,6 +14,8 @@ from small_decoders import Decoder
 from small_tokenizers import save_tokenizer
 
 from autoglmc.compiler import cli
+from autoglmc.compiler.commands.line.image_options import Pictures
+from autoglmc.compiler.errors import UsageError
 from autoglmc.compiler.text.tokenizer import Tokenizer
 
 ROWS, PIXELS = 4, 24
@@ -106,6 +108,7 @@ def test_a_chat_with_images_gets_their_places_from_the_template(folder: Path, ca
 
 def test_text_alone_needs_no_image(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = facts(folder, capsys, "--end", "<s>", prompt="the cat")
+    assert facts(folder, capsys, "--end", "<s>", "--tokenizer", str(folder / "bare"), prompt="the cat")["tokens"] == found["tokens"]
     assert found["finish"] == "full" and found["prompt_tokens"] + len(found["tokens"]) == 49
 
 
@@ -113,6 +116,7 @@ def test_text_alone_needs_no_image(folder: Path, capsys: pytest.CaptureFixture[s
     ("options", "code", "said"),
     [
         (["--input", "patches=0.npy", "--prompt", "no place"], 2, "the prompt has 0 image tokens (id 2) for 1 image of 4 rows"),
+        ([], 2, "the prompt has 1 image token (id 2) for 0 images"),
         (["--input", "patches=0.npy", "--input", "patches=1.npy"], 2, "1 image token (id 2) for 2 images of 4 rows"),
         (["--input", "patches=0.npy", "--prompt", "<|user|>" + "the cat sat " * 20], 2, "does not fit: the caches hold 48"),
         (["--input", "patches=0.npy", "--tokenizer", "bare"], 2, 'no special token has "image" in its name'),
@@ -124,9 +128,9 @@ def test_text_alone_needs_no_image(folder: Path, capsys: pytest.CaptureFixture[s
         (["--input", "patchs=0.npy"], 2, "has no input 'patchs'"),
         (["--input", "0.npy"], 2, "cannot read --input '0.npy'"),
         (["--image", "0.npy"], 2, "how an image is resized and normalised is not said"),
-        (["--image", "0.npy", "--input", "patches=0.npy"], 2, "and 0 are left of patches"),
-        (["--image-size", "8x8"], 2, "--image-size says something of images, and there is no --image"),
-        (["--image-token", "2"], 2, "--image-token says something of images"),
+        (["--image", "0.npy", "--input", "patches=0.npy"], 2, "--image has no input to fill: --input already gives patches"),
+        (["--image-size", "8x8"], 2, "--image-size only applies to --image, which is not given"),
+        (["--image-token", "2"], 2, "--image-token only applies to --image"),
         (["--image-size", "8"], 2, "is not a height and a width"),
         (["--image-mean", "1,2,3"], 2, "is not three numbers from 0 to 1"),
         (["--image-std", "0"], 2, "is not three numbers"),
@@ -142,6 +146,12 @@ def test_what_does_not_fit_is_named(
     assert run(folder, *options) == code
     told = capsys.readouterr()
     assert said in " ".join(told.err.split()) and "Traceback" not in told.err and told.out == ""
+
+
+def test_one_image_for_several_inputs_is_refused() -> None:
+    given = Pictures(**dict.fromkeys(Pictures.__dataclass_fields__) | {"images": (Path("a.png"),), "inputs": ()})
+    with pytest.raises(UsageError, match="--image fills one input, and 2 are not given by --input: pixels, places"):
+        given.read({name: ((4,), np.float32) for name in ("pixels", "places")}, Path(), print)
 
 
 def test_a_decoder_alone_sees_no_images(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

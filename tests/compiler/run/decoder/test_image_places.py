@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from autoglmc.compiler.errors import UsageError
 from autoglmc.compiler.run.decoder.image_places import image_places
+from autoglmc.compiler.run.decoder.linked_tokens import Parts
 
 TOKEN = 99
 
@@ -45,3 +48,10 @@ def test_without_images_a_prompt_is_words_alone() -> None:
 def test_other_numbers_are_refused_with_both(ids: list[int], placeholder: int | None, images: int, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         image_places(ids, placeholder, images, 4)
+
+
+def test_an_array_alone_for_several_inputs_is_refused() -> None:
+    parts = object.__new__(Parts)
+    parts.encoder, parts.image_inputs = "vision", {name: ((4,), None) for name in ("pixels", "places")}
+    with pytest.raises(UsageError, match="image 0 is one array, and 'vision' takes 2 inputs: pixels, places"):
+        parts.images(cast(Any, None), [[1.0]])
