@@ -65,3 +65,15 @@ def greedy(session: Decoder, prompt: Sequence[int], count: int) -> list[int]:
         if len(found) < count:
             logits = session.step("decode", {"input_ids": np.array([found[-1:]], np.int64)})["logits"]
     return found
+
+
+def check_tokens(session: Decoder, model: onnx.ModelProto, vocabulary: int) -> None:
+    """After prompts of several lengths the session's tokens equal those of the model with a growing cache; each cache has one address."""
+    reference = GrowingCache(model)
+    for length in (1, 7, 8, 9, 20):
+        prompt = np.random.default_rng(length).integers(0, vocabulary, length).tolist()
+        expected, closest = reference.greedy(prompt, 40)
+        session.reset()
+        session.poison()
+        assert greedy(session, prompt, 40) == expected or closest < CLOSE
+    assert all(len(addresses) == 1 for addresses in session.addresses().values())
