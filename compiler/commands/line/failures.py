@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from ...activity import lasting_folder
 from ...errors import UserError
-from ...load.source import weights_gone
 from ...report.printable import printable
 from .explain_hint import explain_hint
 
@@ -94,8 +93,11 @@ def _quoted(text: str, target: Target | None) -> str:
 def _as_user_error(problem: Exception) -> UserError | None:
     if isinstance(problem, UserError):
         return problem
-    if (gone := weights_gone(problem)) is not None:
-        return gone
+    if "autoglmc.passes.mapped.mapped_tensor" in sys.modules:  # which raises it; a command that fails early does not wait for imports
+        from ...load.source import weights_gone
+
+        if (gone := weights_gone(problem)) is not None:
+            return gone
     if isinstance(problem, MemoryError):
         return UserError("not enough memory", help="close other programs, or compile on a larger machine")
     if isinstance(problem, OSError) and problem.errno in ENVIRONMENT:
