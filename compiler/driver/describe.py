@@ -1,4 +1,4 @@
-"""The manifest of a plan, and the sizes by which its memory is told."""
+"""The manifest of a plan, and the sizes from which the memory of its compilation is forecast."""
 
 from __future__ import annotations
 

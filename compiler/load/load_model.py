@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...passes.mapped.mapped_tensor import states_in
 from ..kept_places import NOTHING_KEPT, KeptPlaces
 from ..quantities import count
 from .bind_shapes import Shapes, bind_shapes, real_inputs, unbound_dims
@@ -68,7 +69,7 @@ def load_model(source: Source, shapes: Shapes | None = None) -> LoadedModel:
 
     Raises ModelError for a model that is damaged or not supported, UsageError for a wrong path or shape. Dims may stay unbound.
     """
-    files = states_of([source]) if isinstance(source, Path) else source.files
+    files = states_of([source]) if isinstance(source, Path) else states_in(source.proto.graph.initializer)
     model, data = read_model(source)
     where = str(source)
     check_versions(model, where)

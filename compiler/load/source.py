@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 HELP = "give the path of an .onnx file, an onnx.ModelProto or an onnx_graphsurgeon.Graph"
 
-State: TypeAlias = tuple[int, int]
-"""Of a file: bytes, and nanoseconds of the last change."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MemoryModel:
@@ -34,8 +31,6 @@ class MemoryModel:
 
     proto: onnx.ModelProto
     name: str
-    files: Mapping[Path, State] = field(default_factory=dict)
-    """Where weights may lie that `proto` only names, and what they were like when it was read."""
 
     def __str__(self) -> str:
         return self.name
@@ -64,6 +59,8 @@ class MemoryModel:
 
 Source: TypeAlias = Path | MemoryModel
 """A model to read; `str()` names it in messages."""
+State: TypeAlias = tuple[int, int]
+"""Of a file: bytes, and nanoseconds of the last change."""
 Model: TypeAlias = "str | os.PathLike[str] | onnx.ModelProto | gs.Graph"
 """What a caller of the Python API gives as a model."""
 

@@ -26,7 +26,7 @@ from ..bundle.precision_record import CalibrationRecord, PrecisionRecord, UnitRe
 from ..errors import UsageError
 from ..load.bind_shapes import real_inputs
 from ..load.load_model import LoadedModel
-from ..load.source import MemoryModel
+from ..load.source import MemoryModel, check_unchanged
 from ..load.weights import model_bytes
 from ..pipeline.rows import products_in_rows
 from ..pipeline.run_passes import Stage, run_passes
@@ -129,7 +129,8 @@ def in_forms(
     calibration: CalibrationRecord | None,
     units: Sequence[UnitRecord],
 ) -> tuple[onnx.ModelProto, PrecisionRecord]:
-    """The graph, which is changed, as a model in these forms, and what is said of it; its accuracy is not measured yet."""
+    """The graph, which is changed, as a model in these forms, and what is said of it; its accuracy is not measured yet. Raises ModelError
+    where the files of the model have changed since it was loaded."""
     before = weight_bytes(graph)
     quantise(graph, forms, ranges, rounding)
     record = PrecisionRecord(
@@ -141,7 +142,9 @@ def in_forms(
         model_bytes=model_bytes(loaded.source),
         units=tuple(units),
     )
-    return plain_model(graph), record
+    model = plain_model(graph)
+    check_unchanged(loaded.files)  # from here on no weight is read from the model's file
+    return model, record
 
 
 def by_form(forms: Mapping[str, Form]) -> dict[str, tuple[str, ...]]:

@@ -19,7 +19,7 @@ from ...targets.model import Target
 from ..bundle.pruning_record import PrunedLayerRecord, PruningRecord
 from ..errors import UsageError
 from ..load.load_model import LoadedModel
-from ..load.source import MemoryModel
+from ..load.source import MemoryModel, check_unchanged
 from ..pipeline.run_passes import Stage, run_passes
 from ..plan.plan_model import start
 from ..precision.calibration_data import CalibrationData, Sample, census, open_data
@@ -111,6 +111,7 @@ def prune_model(
         accuracy=(),
     )
     model = MemoryModel(plain_model(graph), where)
+    check_unchanged(loaded.files)
     return PrunedModel(model=model, record=record, data=data, split=split, notes=_notes(data, records))
 
 

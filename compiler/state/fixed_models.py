@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from ...passes import stages
 from ...passes.graph.graph import Graph
@@ -18,7 +17,7 @@ from ..errors import ModelError, UsageError
 from ..load.bind_shapes import Shapes
 from ..load.load_model import load_model
 from ..load.read_model import read_model
-from ..load.source import MemoryModel, Source, states_of
+from ..load.source import MemoryModel, Source
 from ..load.weights import check_weights, load_external
 from ..pipeline.run_passes import Stage
 from ..pipeline.whole_model import light_graph_model
@@ -103,14 +102,12 @@ def fixed_models(
         if not 0 < number < length:
             raise UsageError(f"the entry '{name}' takes {number} tokens at once, and the caches hold {length}", where=where)
     with stage("find caches"):
-        files = states_of([source]) if isinstance(source, Path) else source.files
         model, _ = read_model(source)
-        if external := check_weights(model, source):
-            files = {**files, **states_of({place.file for place in external})}
+        if check_weights(model, source):
             load_external(model, source)
         inputs = step_inputs(model, caches_of(model, request, where), shapes, where, request.given)
     with stage("fix caches"):
-        unroller = _Unroller(MemoryModel(model, where, files), inputs, length, ways)
+        unroller = _Unroller(MemoryModel(model, where), inputs, length, ways)
         steps = {name: unroller.step(name, number) for name, number in tokens.items()}
     return FixedModels(steps=steps, inputs=inputs, length=length)
 
@@ -120,7 +117,6 @@ class _Unroller:
 
     def __init__(self, model: MemoryModel, inputs: StepInputs, length: int, ways: Ways) -> None:
         self._model, self._inputs, self._length, self._where, self._ways = model.proto, inputs, length, model.name, ways
-        self._files = model.files
         self._first = self._graph(0, length)
 
     def step(self, name: str, tokens: int) -> FixedModel:
@@ -135,7 +131,7 @@ class _Unroller:
             graph = self._graph(sizes.past, tokens) if written or problem else last  # which is edited in place
             try:
                 fixed = self._fixed(Unrolled(last=graph, before=before, first=self._first), sizes, way)
-                written[way] = MemoryModel(light_graph_model(fixed), f"{self._where} ({name})", self._files)
+                written[way] = MemoryModel(light_graph_model(fixed), f"{self._where} ({name})")
             except NotFixable as found:
                 problem = problem or found
         if problem is not None and not written:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import numpy
     import onnx
@@ -26,7 +26,7 @@ LARGE = 1 << 16
 FILES = 8
 """Files whose mappings are kept at most."""
 PLACE = "autoglmc.place"
-"""Key of the entry of a stub: "offset:bytes:file"."""
+"""Key of the entry of a stub: "offset:bytes:size of the file:its last change:file", the change in nanoseconds."""
 
 
 def refer(tensor: onnx.TensorProto, file: Path, offset: int, length: int) -> None:
@@ -34,7 +34,8 @@ def refer(tensor: onnx.TensorProto, file: Path, offset: int, length: int) -> Non
     tensor.ClearField("raw_data")
     del tensor.external_data[:]
     tensor.data_location = tensor.EXTERNAL
-    tensor.external_data.add(key=PLACE, value=f"{offset}:{length}:{file.resolve()}")
+    state = file.stat()
+    tensor.external_data.add(key=PLACE, value=f"{offset}:{length}:{state.st_size}:{state.st_mtime_ns}:{file.resolve()}")
 
 
 def is_mapped(tensor: onnx.TensorProto) -> bool:
@@ -42,7 +43,7 @@ def is_mapped(tensor: onnx.TensorProto) -> bool:
     return bool(tensor.data_location == 1 and any(entry.key == PLACE for entry in tensor.external_data))  # 1: EXTERNAL
 
 
-class DataGone(Exception):
+class DataGone(ValueError):
     """The file in which the data of a tensor lies is not there any more, or has become too short."""
 
 
@@ -125,6 +126,17 @@ def stubs_bytes(tensors: Iterable[onnx.TensorProto]) -> int:
     return sum(data_bytes(tensor) for tensor in tensors if is_mapped(tensor))
 
 
+def states_in(tensors: Iterable[onnx.TensorProto]) -> Mapping[Path, tuple[int, int]]:
+    """The files that stubs among them name, with bytes and last change (nanoseconds) as they were when the stubs were made."""
+    found = (_fields(tensor) for tensor in tensors if is_mapped(tensor))
+    return {Path(file): (int(size), int(changed)) for _, _, size, changed, file in found}
+
+
 def _place(tensor: onnx.TensorProto) -> tuple[str, int, int]:
-    offset, length, file = next(entry.value for entry in tensor.external_data if entry.key == PLACE).split(":", 2)
+    offset, length, _, _, file = _fields(tensor)
     return file, int(offset), int(length)
+
+
+def _fields(tensor: onnx.TensorProto) -> list[str]:
+    place: str = next(entry.value for entry in tensor.external_data if entry.key == PLACE)
+    return place.split(":", 4)

@@ -104,12 +104,8 @@ def compile_entries(
                 own = {"verify": False, "kept": KeptPlaces(states=kept.states)}
             if kept.fixed is None:
                 own["shapes"] = sizes[name]
-            place = Path(scratch) / name
-            if kept.fixed is None:
-                results[name] = compile_model(source, machine, output=place, **common, **own)
-            else:
-                compiled = partial(compile_model, target=machine, **common, **own)
-                results[name] = faster_way(kept.fixed.steps[name], compiled, place)
+            make, place = partial(compile_model, target=machine, **common, **own), Path(scratch) / name
+            results[name] = make(model=source, output=place) if kept.fixed is None else faster_way(kept.fixed.steps[name], make, place)
         judging = Judging(verify, emulate, required)
         axis = None if kept.fixed is None else kept.fixed.axis
         parts = parts_of(entries, results, kept.fixed)

@@ -80,11 +80,9 @@ def compile_models(
 
         def compiled(name: str, model: Source | FixedModel, kept: KeptPlaces, **own: Any) -> CompileResult:
             tell(f"entry {name}")
-            place = Path(scratch) / name
-            if isinstance(model, FixedModel):
-                common = {**options, **own, "kept": kept, "whole": False, "emulate": emulate, "progress": progress}
-                return faster_way(model, partial(compile_model, target=machine, **common), place)
-            return compile_model(model, machine, output=place, kept=kept, whole=False, emulate=emulate, progress=progress, **options, **own)
+            common = {**options, **own, "kept": kept, "whole": False, "emulate": emulate, "progress": progress}
+            make, place = partial(compile_model, target=machine, **common), Path(scratch) / name
+            return faster_way(model, make, place) if isinstance(model, FixedModel) else make(model=model, output=place)
 
         made = _made(given, asked, fixed, compiled, {"verify": verify, "require_verified": judging.required}, machine)
         return publish_entries(made, out, judging, wrapping, clock=clock, tell=tell)

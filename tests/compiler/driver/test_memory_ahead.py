@@ -1,4 +1,4 @@
-"""--memory-limit: what a compilation takes is told before anything is written, and it keeps to it."""
+"""--memory-limit: a compilation says how much memory it needs before it writes anything, and stays within that."""
 
 from __future__ import annotations
 

@@ -23,11 +23,13 @@ from autoglmc.compiler.load.load_model import load_model
 from autoglmc.compiler.load.map_model import map_model
 from autoglmc.compiler.load.source import MemoryModel, source_of, weights_gone
 from autoglmc.compiler.load.weights import model_sha256
+from autoglmc.compiler.precision.request import request_of
 from autoglmc.compiler.state.request import StateRequest
-from autoglmc.passes.mapped.mapped_tensor import PLACE, DataGone, array_of, inline_all, is_mapped, refer
+from autoglmc.passes.mapped.mapped_tensor import PLACE, DataGone, array_of, inline_all, is_mapped, refer, states_in
 
 LEAST = SMALL
 """Bytes from which on weights stay in their file here: those that the loader would hide, so that they keep their order."""
+DECODER = Decoder(heads=16, groups=16, width=16)
 REAL = ("bert_tiny", "lightnet", "silero_vad_16k_op15")
 
 
@@ -198,8 +200,7 @@ def test_a_file_that_is_changed_meanwhile_is_no_bundle(which: str, tmp_path: Pat
 
 
 def test_a_decoder_whose_weights_are_changed_meanwhile_is_no_bundle(tmp_path: Path) -> None:
-    model = decoder(Decoder(heads=16, groups=16, width=16))
-    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, size_threshold=LEAST, location="m.data")
+    onnx.save(decoder(DECODER), tmp_path / "m.onnx", save_as_external_data=True, size_threshold=LEAST, location="m.data")
 
     def change(message: str) -> None:
         if message == "emit":
@@ -209,3 +210,26 @@ def test_a_decoder_whose_weights_are_changed_meanwhile_is_no_bundle(tmp_path: Pa
     with pytest.raises(ModelError, match="changed while the model was compiled"):
         compile_entries(tmp_path / "m.onnx", "x86_cpu", entries, state=state, output=tmp_path / "b", verify=False, progress=change)
     assert not (tmp_path / "b").exists()
+
+
+def test_quantised_weights_that_are_changed_meanwhile_are_no_bundle(tmp_path: Path) -> None:
+    onnx.save(decoder(DECODER), tmp_path / "m.onnx", save_as_external_data=True, size_threshold=LEAST, location="m.data")
+
+    def change(message: str) -> None:
+        if message == "quantise":
+            (tmp_path / "m.data").write_bytes(bytes((tmp_path / "m.data").stat().st_size))
+
+    with pytest.raises(ModelError, match="changed while the model was compiled"):
+        shapes = {"seq": 4, "past": 8, "total": 12, "batch": 1}
+        asked: dict[str, Any] = {"shapes": shapes, "precision": request_of("int8", None), "verify": False}
+        compile_model(tmp_path / "m.onnx", "x86_cpu", output=tmp_path / "b", progress=change, **asked)
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_stub_knows_what_its_file_was_like(tmp_path: Path) -> None:
+    (tmp_path / "data:1").write_bytes(bytes(8))
+    stub = TensorProto(name="w", data_type=TensorProto.UINT8, dims=[8])
+    refer(stub, tmp_path / "data:1", 0, 8)
+    found = (tmp_path / "data:1").stat()
+    assert states_in([stub, TensorProto(name="v")]) == {tmp_path / "data:1": (found.st_size, found.st_mtime_ns)}
+    assert array_of(stub).tolist() == [0] * 8
