@@ -47,9 +47,10 @@ class Constants:
         return scale, self.array(quantised(np.zeros(()), 1.0, steps.zero, steps.dtype), "zero", steps.dtype)
 
     def weight(self, tensor: str, weight: Weight) -> tuple[str, str, str]:
-        """What is stored, its scale and its zero point, which is 0."""
+        """What is stored, its scale and its zero point."""
         stored = self.array(weight.stored, f"{tensor}_q", weight.dtype)
-        zero = np.zeros(weight.scale.shape, np.int32 if weight.dtype == "int32" else np.int8)
+        none = np.zeros(weight.scale.shape, np.int32 if weight.dtype == "int32" else np.int8)
+        zero = none if weight.zero is None else weight.zero
         return stored, self.array(weight.scale, f"{tensor}_scale"), self.array(zero, f"{tensor}_zero", weight.dtype)
 
     def _packed(self, value: np.ndarray, hint: str, dtype: str) -> str:

@@ -20,6 +20,7 @@ from ..graph.graph import Graph
 from ..graph.node import Node
 from .absorb import absorbed_activations
 from .block_rounding import TO_NEAREST, BlockRounding
+from .block_sums import BlockSums
 from .constants import Constants
 from .eligible import kept_forms
 from .operators import FLOAT_OPERANDS, operands_of
@@ -60,6 +61,7 @@ class _Writer:
     ) -> None:
         self.graph, self.forms, self.steps, self.absorbed, self.rounding = graph, forms, steps, absorbed, rounding
         self.constants = Constants(graph)
+        self._sums = BlockSums(graph, self.constants)
         self._stored: dict[Key, str] = {}
         """The tensor that holds a tensor in a dtype other than fp32."""
         self._made_in: dict[str, str] = {}
@@ -84,8 +86,13 @@ class _Writer:
         else:
             for k, weight in weights_alone(self.graph, node, form, self.rounding).items():
                 self.graph.tensors.release(node.inputs[k])  # or all weights are in memory twice
-                # without its zero point, which is 0: onnxruntime makes MatMulNBits only of the first of operators that share one
-                twin.inputs[k] = self._dequantised_weight(node.inputs[k], weight, 2)
+                # without its zero point where that is 0: onnxruntime makes MatMulNBits only of the first of operators that share one
+                twin.inputs[k] = self._dequantised_weight(node.inputs[k], weight, 2 if weight.zero is None else 3)
+                if weight.offset is not None:
+                    added = self._sums.added(node, twin, weight)
+                    self._new += [twin, *added]
+                    self.graph.replace(node, self._new, {node.outputs[0]: added[-1].outputs[0]})
+                    return
         self._new.append(twin)
         if form.quantised or form.name == HALF:
             for k, name in enumerate(node.outputs):

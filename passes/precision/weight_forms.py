@@ -6,6 +6,8 @@ model (the head of a language model, whose errors nothing behind it makes smalle
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ...targets.model import Target
 from ...targets.precision import Form, FormName
 from ..graph.graph import Graph
@@ -19,11 +21,12 @@ ELEMENTWISE = frozenset({
 """What may lie between the head and the output: a bias, a scale, a cap, the last token's row."""
 
 
-def weight_forms(graph: Graph, target: Target, form: FormName) -> dict[str, Form]:
-    """By the first tensor that an operator writes, w8 or, where `form` is w4, w4 for the products before the head."""
+def weight_forms(graph: Graph, target: Target, form: FormName, exact: Collection[str] = ()) -> dict[str, Form]:
+    """By the first tensor that an operator writes, w8 or, where `form` is w4, w4 for the products before the head, and for those of
+    `exact`, which lose nothing by it."""
     heads = heads_of(graph)
     blocks = in_blocks_of_4(graph, target) if form == "w4" else {}
-    found = {name: own for name, own in blocks.items() if name not in heads}
+    found = {name: own for name, own in blocks.items() if name not in heads or name in exact}
     return {**found, **{name: narrow for name, (narrow, _) in narrow_weights(graph, target, found).items()}}
 
 

@@ -22,6 +22,10 @@ class Weight:
     axis: int | None
     block: int
     dtype: str
+    zero: np.ndarray | None = None
+    """Of the shape of `scale` and the dtype of what is stored; None: 0."""
+    offset: np.ndarray | None = None
+    """fp32, of the shape of `scale`: what is added to a block where 0 lies between two of its levels; None: 0."""
 
 
 def per_channel(values: np.ndarray, axis: int | None, dtype: str, least_scale: np.ndarray | float = SMALLEST) -> Weight:
@@ -63,10 +67,18 @@ def in_blocks(values: np.ndarray, axis: int, block: int, dtype: str, least_scale
 
 
 def restored(weight: Weight) -> np.ndarray:
-    """In fp32, as DequantizeLinear has it."""
+    """In fp32, as DequantizeLinear has it, and with its offsets."""
     scale, stored = weight.scale.astype(np.float32), weight.stored.astype(np.float32)
     if weight.block and weight.axis is not None:
-        scale = np.repeat(scale, weight.block, axis=weight.axis).take(range(stored.shape[weight.axis]), axis=weight.axis)
+        size = stored.shape[weight.axis]
+
+        def spread(each: np.ndarray) -> np.ndarray:
+            return np.repeat(each.astype(np.float32), weight.block, axis=weight.axis).take(range(size), axis=weight.axis)
+
+        scale = spread(weight.scale)
+        stored = stored if weight.zero is None else stored - spread(weight.zero)
+        if weight.offset is not None:
+            return np.asarray(stored * scale + spread(weight.offset), np.float32)
     elif weight.axis is not None:
         scale = scale.reshape([-1 if k == weight.axis else 1 for k in range(stored.ndim)])
     return np.asarray(stored * scale, np.float32)

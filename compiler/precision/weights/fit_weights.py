@@ -18,6 +18,7 @@ from ....targets.precision import Form
 from ...activity import doing
 from ..weight_rounding import is_product
 from .open_weights import OpenWeights
+from .own_grids import NO_GRIDS, OwnGrids
 
 GROUP_BYTES = 1 << 28
 """Of sums of products that are held at once."""
@@ -32,13 +33,15 @@ class FittedWeights:
     """By the first tensor that a product writes: how much less it changes with its weights in 8 bits, a scale for each channel."""
 
 
-def fit_weights(graph: Graph, forms: Mapping[str, Form], samples: Sequence[Mapping[str, Any]]) -> FittedWeights:
-    """forms: by the first tensor that an operator writes. Where a sample makes a number that is not finite, weights are rounded to the
-    nearest step. Raises ModelError where the model does not run on a sample."""
-    made, finer = dict[Key, Weight](), dict[str, float]()
+def fit_weights(graph: Graph, forms: Mapping[str, Form], samples: Sequence[Mapping[str, Any]], own: OwnGrids = NO_GRIDS) -> FittedWeights:
+    """forms: by the first tensor that an operator writes. own: those that are in few bits already, and stay as they are. Where a sample
+    makes a number that is not finite, weights are rounded to the nearest step. Raises ModelError where the model does not run on a
+    sample."""
+    made, finer = dict(own.made), dict[str, float]()
     by_read: dict[str, list[Node]] = {}
     for node in graph.nodes:
-        if node.writes and node.writes[0] in forms and forms[node.writes[0]].block and is_product(graph, node):
+        open_ = node.writes and node.writes[0] in forms and node.writes[0] not in own.products
+        if open_ and forms[node.writes[0]].block and is_product(graph, node):
             by_read.setdefault(node.inputs[0], []).append(node)
     for group in _groups(graph, by_read):
         second = _second(graph, group, samples)

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from ....passes.graph.graph import Graph
-from ....passes.precision.block_rounding import TO_NEAREST
+from ....passes.precision.block_rounding import BlockRounding
 from ....passes.precision.eligible import kept_forms
 from ....passes.precision.weight_forms import in_blocks_of_4, weight_forms
 from ....targets.model import Target
@@ -33,6 +33,7 @@ from ..split import Split
 from ..unit_table import rows_of_weights
 from .choose_weights import SAMPLES, choose_weights, judge_weights
 from .fit_weights import FittedWeights, fit_weights
+from .own_grids import OwnGrids, own_grids
 from .weight_candidates import candidates
 from .weight_prices import WeightPrices
 
@@ -95,25 +96,33 @@ def quantise_weights(
     if request.data is not None:
         with stage("read samples"):
             samples = _samples(loaded, request, form)
-    fitted = FittedWeights(TO_NEAREST, {})
+    blocks = in_blocks_of_4(graph, target) if request.form != "w8" else {}
+    with stage("look for grids"):
+        own = own_grids(graph, blocks)
+    fitted = FittedWeights(BlockRounding({}, own.made), {})
     if samples is not None and request.weights_method == "gptq":
         with stage("fit weights"):
-            fitted = fit_weights(graph, in_blocks_of_4(graph, target), samples.fitted)
+            fitted = fit_weights(graph, blocks, samples.fitted, own)
     with stage("choose weights"):
-        wanted, units = _wanted(graph, loaded.sha256, target, request, samples, fitted, least)
+        wanted, units = _wanted(graph, loaded.sha256, target, request, samples, fitted, own, least)
         forms = kept_forms(graph, wanted, {})
     if not forms and request.form is not None:
         raise nothing_to_write(graph, target, request, where)
     with stage("quantise"):
         model, record = in_forms(loaded, graph, forms, {}, fitted.rounding, None, units)
     data, split = (None, None) if samples is None else (samples.data, samples.split)
-    notes = (*_notes(request, samples), *notes_on_samples(split))
+    notes = (*_notes(request, samples, own), *notes_on_samples(split))
     return QuantisedModel(model=MemoryModel(model, where), record=record, choice=None, data=data, split=split, notes=notes)
 
 
-def _notes(request: PrecisionRequest, samples: _Samples | None) -> tuple[str, ...]:
+def _notes(request: PrecisionRequest, samples: _Samples | None, own: OwnGrids) -> tuple[str, ...]:
+    found = (own.note,) if own.note else ()
     if samples is not None and request.weights_method == "gptq":
-        return (f"weights in 4 bits are fitted to {count(len(samples.fitted), 'calibration sample')} (gptq)",)
+        others = "other weights" if found else "weights"
+        fitted = f"{others} in 4 bits are fitted to {count(len(samples.fitted), 'calibration sample')} (gptq)"
+        return (*found, *((fitted,) if len(own.products) < own.asked or not found else ()))
+    if found:
+        return found
     return (WITHOUT_DATA,) if request.precision == "int8" else ()
 
 
@@ -133,11 +142,12 @@ def _wanted(
     request: PrecisionRequest,
     samples: _Samples | None,
     fitted: FittedWeights,
+    own: OwnGrids,
     least: float,
 ) -> tuple[Mapping[str, Form], tuple[UnitRecord, ...]]:
     """Forms of operators, by the first tensor that each writes, and what they were chosen from. sha256: of the model's file."""
     if request.form is not None:
-        forms = weight_forms(graph, target, request.form)
+        forms = weight_forms(graph, target, request.form, own.products)
         return forms, rows_of_weights(graph, target, forms)
     assert samples is not None, "auto has data"
     outputs = [name for name in float_outputs(graph) if name not in samples.form.left_out]

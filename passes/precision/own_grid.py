@@ -1,0 +1,168 @@
+"""Matrices whose elements lie on grids of few steps already, because they were in few bits once: their integers are found again.
+
+A checkpoint that was in 4 bits (GGUF, GPTQ, AWQ, HQQ) and is exported in floats has in each block of K elements at most 16 levels, equally
+far apart. Lowest and highest of a block are both levels, so the step is their distance over a whole number up to 15. Each of 1 to 7 has a
+multiple among 8 to 15, so that only these are tried, 15 first: most blocks have all 16 levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .scales import AT_ONCE, limits, quantised
+from .weights import Weight, restored
+
+NEAR = 2.0**-8
+"""Of the largest of a block: how far an element may be from its level. What was in 4 bits may have been rounded to bf16 since, by 2^-9."""
+APART = 2.0**-3
+"""Of a step, the same: levels have to be told apart. 32 elements that were never in 4 bits are never all so near to one of 16 levels."""
+EXACT = 2.0**-21
+"""Of the largest of a block: two roundings to fp32. No other number of steps is tried where elements are so near."""
+TWICE = 2.0
+"""0 is a level where that moves no element by more than TWICE what the levels are off, and EXACT."""
+SAMPLE = 4
+"""Rows of blocks that are looked at before all of a matrix is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Levels:
+    """Of blocks [blocks, elements]: element = low + step · stored; fp64."""
+
+    low: np.ndarray
+    step: np.ndarray
+    stored: np.ndarray
+    fits: np.ndarray
+    near: np.ndarray
+    """How far an element of each may be from its level."""
+
+
+def own_grid(values: np.ndarray, axis: int, block: int, dtype: str) -> Weight | None:
+    """The matrix in the integers that it was in before, a scale for each run of `block` elements along the axis; None where an element
+    is further than NEAR from every level. Zero points are there where the levels of a block do not lie around 0, offsets where 0 lies
+    between two levels."""
+    if values.ndim != 2 or values.shape[axis] % block or not values.size:
+        return None
+    moved = np.moveaxis(values, axis, 1)
+    low, high = limits(dtype)
+    if not _levels(_blocks(moved[:: max(1, len(moved) // SAMPLE)], block), high - low).fits.all():
+        return None
+    parts: list[tuple[np.ndarray, ...]] = []
+    for rows in _at_once(moved):
+        part = _blocks(rows, block)
+        levels = _levels(part, high - low)
+        if not levels.fits.all():
+            return None
+        parts.append(_placed(part, levels, low, high))
+    stored, *others = (np.concatenate(each) for each in zip(*parts, strict=True))
+    scale, zero, offset = (np.moveaxis(each.reshape(len(moved), -1), 1, axis) for each in others)
+    whole = quantised(np.moveaxis(stored.reshape(moved.shape), 1, axis), 1.0, 0, dtype)
+    between, fp32 = bool(offset.any()), np.ascontiguousarray(scale, np.float32)
+    if between:
+        return Weight(whole, fp32, axis, block, dtype, offset=np.ascontiguousarray(offset - zero * scale, np.float32))
+    return Weight(whole, fp32, axis, block, dtype, zero=quantised(zero, 1.0, 0, dtype) if zero.any() else None)
+
+
+def change_of(weight: Weight, values: np.ndarray) -> float:
+    """How far an element of a matrix is moved at most, in proportion to the largest of its block."""
+    assert weight.axis is not None, "a weight in blocks"
+    least = np.finfo(np.float32).tiny
+    worst, rows = 0.0, zip(*(_at_once(np.moveaxis(each, weight.axis, 1)) for each in (restored(weight), values)), strict=True)
+    for after, before in rows:
+        moved, largest = (np.abs(_blocks(each, weight.block)).max(1) for each in (after - before, before))
+        worst = max(worst, float((moved / np.maximum(largest, least)).max()))
+    return worst
+
+
+def _at_once(moved: np.ndarray) -> Iterator[np.ndarray]:
+    """Some rows after the other, so that little is there in fp64."""
+    step = max(1, AT_ONCE // moved.shape[1])
+    return (moved[start : start + step] for start in range(0, len(moved), step))
+
+
+def _blocks(rows: np.ndarray, block: int) -> np.ndarray:
+    """[blocks, elements]"""
+    return np.asarray(rows, np.float64).reshape(-1, block)
+
+
+def _levels(blocks: np.ndarray, most: int) -> _Levels:
+    """The number of steps, at most `most`, that the elements of a block lie on best, each as large as it can be."""
+    finite = np.isfinite(blocks).all(1)
+    blocks = np.where(finite[:, None], blocks, 0.0)
+    low, largest = blocks.min(1), np.abs(blocks).max(1)
+    span = blocks.max(1) - low
+    flat = span <= EXACT * largest
+    step, stored, off = np.zeros(len(blocks)), np.zeros(blocks.shape), np.where(flat, 0.0, np.inf)
+    for steps in range(most, most // 2, -1):
+        left = np.flatnonzero(off > EXACT * largest)
+        if not len(left):
+            break
+        own = span[left] / steps
+        places = np.rint((blocks[left] - low[left, None]) / own[:, None])
+        error = np.abs(places * own[:, None] + low[left, None] - blocks[left]).max(1)
+        better = error < off[left]
+        done = left[better]
+        step[done], stored[done], off[done] = own[better], places[better], error[better]
+    near = np.where(flat, np.inf, np.minimum(NEAR * largest, APART * step))
+    common = np.maximum(np.gcd.reduce(stored.astype(np.int64), axis=1), 1)
+    stored, step = stored / common[:, None], step * common
+    return _refined(blocks, _Levels(low, step, stored, finite, near))
+
+
+def _refined(blocks: np.ndarray, levels: _Levels) -> _Levels:
+    """Low and step by least squares, since lowest and highest may have been rounded; what is too far from its level then does not fit."""
+    off = levels.stored - levels.stored.mean(1, keepdims=True)
+    square = (off**2).sum(1)
+    step = np.where(square > 0, (off * blocks).sum(1) / np.where(square > 0, square, 1.0), 0.0)
+    low = blocks.mean(1) - step * levels.stored.mean(1)
+    apart = np.abs(levels.stored * step[:, None] + low[:, None] - blocks).max(1)
+    return replace(levels, low=low, step=step, fits=levels.fits & (apart <= levels.near))
+
+
+@dataclass(frozen=True, slots=True)
+class _ThroughZero:
+    """Of blocks, where 0 is one of their levels: element = scale · (stored + first)."""
+
+    stored: np.ndarray
+    first: np.ndarray
+    scale: np.ndarray
+    crosses: np.ndarray
+
+
+def _through_zero(blocks: np.ndarray, levels: _Levels, most: int) -> _ThroughZero:
+    """By least squares again. Steps may be halved, thirded, … where there are so few that 0 may lie between two levels that are used."""
+    off = np.abs(levels.stored * levels.step[:, None] + levels.low[:, None] - blocks).max(1)
+    allowed = np.minimum(TWICE * off + EXACT * np.abs(blocks).max(1), levels.near)
+    found = _ThroughZero(levels.stored.copy(), np.zeros(len(blocks)), levels.step.copy(), np.zeros(len(blocks), bool))
+    for finer in range(1, most + 1):
+        left = np.flatnonzero(~found.crosses & (levels.step > 0) & (levels.stored.max(1) * finer <= most))
+        if not len(left):
+            break
+        stored, first = levels.stored[left] * finer, np.rint(levels.low[left] * finer / levels.step[left])
+        whole = stored + first[:, None]
+        square = (whole**2).sum(1)
+        scale = (whole * blocks[left]).sum(1) / np.where(square > 0, square, 1.0)
+        fits = (square > 0) & (np.abs(whole * scale[:, None] - blocks[left]).max(1) <= allowed[left])
+        done = left[fits]
+        found.stored[done], found.first[done], found.scale[done], found.crosses[done] = stored[fits], first[fits], scale[fits], True
+    return found
+
+
+def _placed(blocks: np.ndarray, levels: _Levels, low: int, high: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Integers between low and high, the scale, zero point and offset of each block: element = scale · (stored - zero) + offset."""
+    flat = levels.step == 0
+    found = _through_zero(blocks, levels, high - low)
+    shift = np.clip(found.first, low, high - found.stored.max(1))
+    zero = shift - found.first
+    whole = found.crosses & (zero >= low) & (zero <= high)
+    stored = np.where(whole[:, None], found.stored + shift[:, None], levels.stored + low)
+    stored = np.where(flat[:, None], np.where(levels.low == 0, 0, low)[:, None], stored)
+    scale = np.where(whole, found.scale, levels.step)
+    return (
+        stored.astype(np.int8),
+        np.where(flat, np.where(levels.low == 0, 1.0, levels.low / low), scale),
+        np.where(whole & ~flat, zero, 0.0),
+        np.where(whole | flat, 0.0, levels.low - low * levels.step),
+    )
