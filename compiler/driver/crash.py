@@ -47,7 +47,10 @@ def explained(crash: CompilerCrashed, meter: Meter, tell: Callable[[str], None])
     name, *words = crash.runtime.split()
     adapter = adapter_for(name, words)
     assert adapter is not None, "it was asked"
-    found = find_crashing(segment, _shapes(segment), adapter, words, tell, meter.may_probe)
+    try:
+        found = find_crashing(segment, _shapes(segment), adapter, words, tell, meter.may_probe)
+    except KeyError:  # a tensor whose shape is not stated: the segment cannot be taken apart
+        found = ()
     crash.help = _without(found)
     crash.deny = tuple(one.line for one in found)
     return crash
@@ -61,8 +64,9 @@ def _shapes(model: onnx.ModelProto) -> dict[str, Array]:
     found = {}
     for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):
         kind = value.type.tensor_type
-        shape = tuple(dim.dim_value for dim in kind.shape.dim)
-        found[value.name] = numpy.broadcast_to(numpy.zeros((), onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)), shape)
+        if kind.elem_type and kind.HasField("shape") and all(dim.HasField("dim_value") for dim in kind.shape.dim):
+            shape = tuple(dim.dim_value for dim in kind.shape.dim)
+            found[value.name] = numpy.broadcast_to(numpy.zeros((), onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)), shape)
     return found
 
 

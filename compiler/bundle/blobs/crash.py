@@ -15,7 +15,8 @@ from ...errors import BundleError
 if TYPE_CHECKING:
     import onnx
 
-KILLED = "SIGKILL"
+FROM_OUTSIDE = frozenset({"SIGHUP", "SIGINT", "SIGKILL", "SIGTERM"})
+"""What no program ends itself with."""
 Ending = Literal["crashed", "killed", "too slow"]
 LONGEST_LINE = 300
 """Characters that a message repeats of a compiler's last line."""
@@ -57,7 +58,7 @@ class CompilerCrashed(BundleError):
 
 def crashed(name: str, runtime: str, how: str, output: str) -> CompilerCrashed:
     """`name`: of the adapter; `how`: "SIGSEGV", "exit code 77"."""
-    if how == KILLED:
+    if how in FROM_OUTSIDE:
         help = "where memory is short, close other programs, or allow more with --memory-limit SIZE"
         return CompilerCrashed(f"the compiler of {name} was killed ({how})", help=help, runtime=runtime, ending="killed", output=output)
     last = last_line(output)

@@ -64,6 +64,7 @@ def test_a_refusal_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     ("code", "says"),
     [
         (-9, "the compiler of estimating was killed (SIGKILL)"),
+        (-15, "the compiler of estimating was killed (SIGTERM)"),
         (-11, "the compiler of estimating crashed (SIGSEGV): bad blob"),
         (139, "the compiler of estimating crashed (SIGSEGV): bad blob"),
         (256 - 6, "the compiler of estimating crashed (SIGABRT): bad blob"),

@@ -15,11 +15,13 @@ from stub_adapter import MODEL, target_with, use_stub
 
 from autoglmc.compiler.activity import Limits, limited
 from autoglmc.compiler.bundle.blobs.blob_cache import build
-from autoglmc.compiler.bundle.blobs.crash import CompilerCrashed
+from autoglmc.compiler.bundle.blobs.crash import CompilerCrashed, crashed
 from autoglmc.compiler.devices import find_adapter
 from autoglmc.compiler.devices.find_adapter import adapter_for
 from autoglmc.compiler.driver.compile_model import compile_model
+from autoglmc.compiler.driver.crash import explained
 from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
+from autoglmc.compiler.driver.search_budget import Meter, SearchBudget
 
 
 def crash_of(folder: Path, *words: str, out: str = "bundle") -> CompilerCrashed:
@@ -76,6 +78,13 @@ def test_a_compiler_that_does_not_end_is_not_asked_again(tmp_path: Path) -> None
         crash = crash_of(tmp_path, "hang", "Sin")
     assert crash.message == "the compiler of stub did not finish within 3 s" and crash.ending == "too slow"
     assert "--time-limit" in crash.help and "deny" not in crash.help
+
+
+def test_a_segment_that_cannot_be_taken_apart_is_still_told_of() -> None:
+    """Nothing says what shape the first result has."""
+    crash = crashed("stub", "stub crash Tanh", "SIGSEGV", "").on("segment 0 (npu)", lambda: parse(MODEL))
+    assert explained(crash, Meter(SearchBudget()), lambda line: None).message == "the compiler of stub crashed (SIGSEGV)"
+    assert crash.deny == () and crash.help == ""
 
 
 def test_of_an_entry_the_segment_is_saved_beside_the_bundle(tmp_path: Path) -> None:
