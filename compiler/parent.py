@@ -1,4 +1,4 @@
-"""A process that another one of ours started ends when that one is gone, whatever either is doing."""
+"""A process that another one of ours started ends when that one is gone, whatever either is doing; and what the other says of its end."""
 
 from __future__ import annotations
 
@@ -8,6 +8,16 @@ import signal
 
 DEATH_SIGNAL = 1
 """PR_SET_PDEATHSIG of Linux; elsewhere a worker ends when it next reads what its parent closed."""
+
+
+def ending(code: int) -> str:
+    """How a process ended, from its return code: "SIGSEGV", "exit code 3". Of a program that started another one, 128 + N (a shell) and
+    256 - N (Python's exit of a negative code) are the signal N."""
+    number = -code if code < 0 else 256 - code if code > 192 else code - 128
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"exit code {code}" if code >= 0 else f"signal {-code}"
 
 
 def end_with_parent(parent: int | None = None) -> None:

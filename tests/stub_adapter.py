@@ -1,8 +1,9 @@
 """A runtime for tests that misbehaves as its words say, in this process and in the workers that ask it.
 
 Words are pairs: `refuse Exp`, `alone Exp` (refused where it is the only operator), `wrong Tanh` (twice the result), `large Exp` (twice
-the result where that is beyond 5), `near Tanh` (off by a rounding), `crash Neg`, `hang Sin`, `pair Exp Neg` (twice Neg's result where
-both are in the segment). Everything else it computes with onnxruntime.
+the result where that is beyond 5), `near Tanh` (off by a rounding), `crash Neg`, `hang Sin`, `bug Neg` (an error that no compiler refuses
+with), `pair Exp Neg` (twice Neg's result where both are in the segment), `both Exp Neg` (crashes where both are). Everything else it
+computes with onnxruntime.
 """
 
 from __future__ import annotations
@@ -37,10 +38,13 @@ class StubAdapter:
     def __init__(self, words: tuple[str, ...]) -> None:
         self._faults: dict[str, set[str]] = {}
         self._pair: tuple[str, ...] = ()
+        self._both: tuple[str, ...] = ()
         for k, word in enumerate(words):
             if word == "pair":
                 self._pair = words[k + 1 : k + 3]
-            elif word in ("refuse", "alone", "wrong", "large", "near", "crash", "hang"):
+            elif word == "both":
+                self._both = words[k + 1 : k + 3]
+            elif word in ("refuse", "alone", "wrong", "large", "near", "crash", "hang", "bug"):
                 self._faults.setdefault(word, set()).add(words[k + 1])
 
     def missing(self) -> Absent | None:
@@ -50,7 +54,8 @@ class StubAdapter:
         return None
 
     def versions(self) -> Mapping[str, str]:
-        return {"stub": "1", "faults": repr(sorted((k, sorted(v)) for k, v in self._faults.items())), "pair": " ".join(self._pair)}
+        faults = repr(sorted((k, sorted(v)) for k, v in self._faults.items()))
+        return {"stub": "1", "faults": faults, "pair": " ".join(self._pair), "both": " ".join(self._both)}
 
     def compile(self, model: Path, blob: Path) -> None:
         loaded = onnx.load_model(model)
@@ -59,7 +64,9 @@ class StubAdapter:
             raise RuntimeError(f"there is no {kind} here")
         if len(loaded.graph.node) == 1 and kinds & self._faults.get("alone", set()):
             raise RuntimeError("there must be more than one operator")
-        if kinds & self._faults.get("crash", set()):
+        if kinds & self._faults.get("bug", set()):
+            raise KeyError("a table has no such entry")
+        if kinds & self._faults.get("crash", set()) or (self._both and kinds >= set(self._both)):
             os.kill(os.getpid(), signal.SIGSEGV)
         if kinds & self._faults.get("hang", set()):
             time.sleep(1000)

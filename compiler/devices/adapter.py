@@ -27,6 +27,18 @@ class Absent:
     help: str = ""
 
 
+class CompilerFault(Exception):
+    """A runtime's compiler, in a process of its own, crashed, did not finish, or answered in an unknown form: nothing is known of the
+    segment, which it has not refused."""
+
+
+FAULTS = (
+    CompilerFault, ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, MemoryError, NameError, OSError,
+    RecursionError, SystemError, TypeError,
+)  # fmt: skip
+"""What no compiler says a refusal with: its own code, or our converter, failed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Needs:
     """What an address and its allocated length must be multiples of, in bytes, for a runtime to bind them without a copy."""
@@ -156,7 +168,8 @@ class Adapter(Protocol):
         ...
 
     def compile(self, model: Path, blob: Path) -> None:
-        """Compiles a segment ahead of time, in a process of its own (bundle/blobs/build_blob.py). Raises whatever the runtime raises."""
+        """Compiles a segment ahead of time, in a process of its own (bundle/blobs/build_blob.py). Raises whatever the runtime raises where
+        it refuses the segment, and CompilerFault where a further process that compiles it crashes."""
         ...
 
     def load(self, path: Path, blob: Path | None, inputs: Sequence[Port], outputs: Sequence[Port]) -> LoadedSegment:

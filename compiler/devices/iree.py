@@ -14,11 +14,14 @@ from pathlib import Path
 
 from ..errors import BundleError
 from ..own_python import PYTHON
-from .adapter import Absent, LoadedSegment, Needs, Port
+from ..parent import ending
+from .adapter import Absent, CompilerFault, LoadedSegment, Needs, Port
 from .iree_segments import PAGE, VulkanSegment, vulkan_name
 
 TARGET = "vp_android_baseline_2022"
 """What nearly every phone's Vulkan driver offers."""
+SIGNALS = 128
+"""From there on the exit code of a program that started another one says by which signal that ended."""
 ENTRY = re.compile(r"func\.func @(?P<name>[^(]+)\((?P<args>.*?)\) -> (?P<results>\(.*?\)|!torch\.\S+) attributes", re.DOTALL)
 RETURN = re.compile(r"^(?P<indent>[ \t]*)return (?P<values>%[^:]*) : .*$", re.MULTILINE)
 
@@ -111,6 +114,8 @@ def destination_passing(text: str) -> str:
 
 def _tool(module: str, *arguments: str) -> None:
     done = subprocess.run([*PYTHON, "-m", module, *arguments], capture_output=True, text=True, errors="replace")
+    if done.returncode < 0 or done.returncode > SIGNALS:
+        raise CompilerFault(f"{module} ended with {ending(done.returncode)}: {_complaint(done.stderr or done.stdout)}")
     if done.returncode:
         raise RuntimeError(_complaint(done.stderr or done.stdout))
 

@@ -1,7 +1,8 @@
 """`python -m autoglmc.compiler.devices.try_models ADAPTER FOLDER FIRST [WORD…]`: compiles and runs small models, for compiler/probe.
 
 FOLDER holds 0.onnx, 1.onnx …, each with 0.npz where it is to be run. Per model 0.txt is written (empty if all went well, else what the
-runtime said) and 0.out.npz. The parent process starts again after the model that ended this one.
+runtime said) and 0.out.npz; 0.crashed where the message is of a compiler's process that crashed. The parent process starts again after the
+model that ended this one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..parent import end_with_parent
-from .adapter import Adapter, Port
+from .adapter import FAULTS, Adapter, CompilerFault, Port
 from .find_adapter import adapter_for
 from .marks import elements_at, run_marked
 from .views import ONNX_TYPES, packed_bytes, view_at
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     Array = numpy.ndarray[Any, Any]
 
 PAGE = 4096
+CRASHED = ".crashed"
+"""Suffix of an empty file."""
 
 
 def main(arguments: list[str]) -> int:
@@ -39,6 +42,9 @@ def main(arguments: list[str]) -> int:
         try:
             _one(adapter, path)
             message = ""
+        except FAULTS as fault:
+            path.with_suffix(CRASHED).touch()
+            message = str(fault) if isinstance(fault, CompilerFault) else f"{type(fault).__name__}: {fault}"
         except Exception as error:  # runtimes raise types of their own
             message = str(error).strip() or type(error).__name__
         path.with_suffix(".txt").write_text(message, encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from os import PathLike
@@ -12,6 +13,7 @@ from typing import Any
 from ...passes.place.objectives import LATENCY
 from ...passes.place.placed import Placement
 from ...targets.model import Target
+from ..bundle.blobs.crash import CompilerCrashed
 from ..bundle.signature import signing_key
 from ..emit.emit import check_output
 from ..errors import Infeasible
@@ -36,6 +38,7 @@ from ..watch.verify_each import PassVerifier
 from .advise import Advisor, processor_seconds
 from .attempt import Attempt
 from .constraints import Constraints
+from .crash import crash_saved, explained
 from .job import Job, Progress
 from .resident_weights import check_resident_with, resident_budget, with_resident
 from .result import CompileResult
@@ -93,7 +96,8 @@ def compile_model(
     compared. expect: arrays by output name, what the model's source framework computes for the first of `inputs`; a bundle that
     computes something else is refused.
     disable: names of rules not to use (`autoglmc rules`). verify_each: compare after every pass, and find the rule and site at
-    fault; a site at fault is saved beside the bundle, as `<output>.repro/`. watchers: see the work after every pass.
+    fault; a site at fault is saved beside the bundle, as `<output>.repro/`, and so is a segment on which a runtime's compiler
+    crashes. watchers: see the work after every pass.
     progress: called with a line per stage.
     passes: functions of yours on an onnx_graphsurgeon.Graph, each with a contract (surgery/user_pass.py); they run after the model is
     simplified, or where a UserPass says.
@@ -115,8 +119,8 @@ def compile_model(
 
     Approximations are taken as loose as their `tol` allows and tightened while the measured error breaks a limit of the target.
 
-    Raises UserError (ModelError, TargetError, Infeasible, BundleError, VerifyError, SearchEnded, PassError …) or grammar.HwError;
-    then no bundle is written.
+    Raises UserError (ModelError, TargetError, Infeasible, BundleError, CompilerCrashed, VerifyError, SearchEnded, PassError …) or
+    grammar.HwError; then no bundle is written.
     """
     begun, signing = processor_seconds(), None if sign is None else signing_key(sign)
     job = Job(source_of(model), target, shapes, progress, inputs)
@@ -167,6 +171,8 @@ def compile_model(
             )
             try:
                 return search_for(attempt, first, rules, meter, tell, log)
+            except CompilerCrashed as crash:
+                raise explained(crash, meter, tell) from None
             except Infeasible as problem:
                 raise Advisor(attempt, first, rules, begun).advised(problem) from problem
 
@@ -176,12 +182,13 @@ def compile_model(
             return chosen_within(job, replace(precision, objective=objective), disabled, bool(accuracy.scripts), rounds)
         return compiled(job, pruned, None, change, log)
 
-    if prune is not None:
-        return pruned_within(job, prune, disabled, effort, lambda pruned, *words: of_model(job.of(pruned.model), pruned, *words))
-    try:
-        return of_model(job, None, "", ())
-    except AccuracyMissed as missed:
-        raise exhausted(missed, "fp32") from missed
+    with crash_saved(repro_folder(out)) if whole else nullcontext():
+        if prune is not None:
+            return pruned_within(job, prune, disabled, effort, lambda pruned, *words: of_model(job.of(pruned.model), pruned, *words))
+        try:
+            return of_model(job, None, "", ())
+        except AccuracyMissed as missed:
+            raise exhausted(missed, "fp32") from missed
 
 
 def stop_after(

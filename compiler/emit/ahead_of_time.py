@@ -8,8 +8,10 @@ from pathlib import Path
 
 from ...passes.place.segment import Segment
 from ..bundle.blobs.blob_cache import SegmentRefused, blob_key, build
+from ..bundle.blobs.crash import CompilerCrashed
 from ..bundle.manifest import Manifest
 from ..devices.find_adapter import absence, adapter_for
+from ..plan.compilers.times import on_segment
 from ..plan.segments import Compiled
 
 
@@ -42,7 +44,7 @@ def compile_ahead(
     compiled: Compiled, folder: Path, files: Mapping[int, str], tell: Callable[[str], None], note: Callable[[str], None]
 ) -> dict[int, Blob] | Refusal:
     """By segment index, what was compiled beside its file in `folder`; segments that cannot be compiled here, or need not be, are left
-    out. Or the first segment that a runtime's compiler refuses. `note` gets what the user should know, once."""
+    out. Or the first segment that a runtime's compiler refuses. `note` gets what the user should know, once. Raises CompilerCrashed."""
     made = {}
     for segment in compiled.segments:
         runtime = compiled.runtimes[segment.device]
@@ -57,5 +59,7 @@ def compile_ahead(
         except SegmentRefused as problem:
             where = f"segment {segment.index} ({segment.device})"
             return Refusal(segment, SegmentRefused(problem.message, where=where, help=problem.help))
+        except CompilerCrashed as crash:
+            raise on_segment(crash, segment) from None
         made[segment.index] = Blob(file=file, versions=adapter.versions())
     return made

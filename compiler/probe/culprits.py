@@ -80,6 +80,31 @@ def find_culprits(
     return tuple(probe.culprit(part.operator, why, sure) for (part, why), sure in zip(found, confirmed, strict=True))
 
 
+def find_crashing(
+    model: onnx.ModelProto,
+    shapes: Mapping[str, Array],
+    adapter: Adapter,
+    words: Sequence[str],
+    tell: Callable[[str], None],
+    may_probe: Callable[[int], bool],
+) -> tuple[Culprit, ...]:
+    """The operators on which the runtime's compiler crashes by themselves, one of each kind, none where it crashes on all of several; else
+    the last one of the shortest run of first operators on which it does; empty where it does not, or may not be asked. `shapes`: arrays of
+    the tensors' shapes and dtypes."""
+    probe = _Probe(model, shapes, adapter, words, tell, may_probe)
+    parts = probe.kinds()
+    if not may_probe(len(parts)):
+        return ()
+    tell(f"ask {adapter.name} about {len(parts)} operators")
+    said = probe.crashes([part.nodes for part in parts])
+    found = [(part, why) for part, why in zip(parts, said, strict=True) if why]
+    if len(found) == len(parts) > 1:
+        return ()
+    if not found and may_probe(len(model.graph.node).bit_length() + 1):
+        found = probe.together(probe.crashes)
+    return tuple(probe.culprit(part.operator, why, True) for part, why in found)
+
+
 def _no_evidence(small: onnx.ModelProto, tried: ProbeResult) -> bool:
     """A refusal of a part of what was compiled as a whole."""
     return not tried.accepted
@@ -142,13 +167,18 @@ class _Probe:
         pairs = zip(models, answers, strict=True)
         return ["" if ignoring(small, tried) else fault(small, values, tried, bool(self.adapter.narrow)) for small, tried in pairs]
 
-    def together(self) -> list[tuple[_Part, str]]:
-        """The shortest run of first operators that is at fault, by bisection; none where the whole is fine."""
-        nodes = self.units.computing()
+    def crashes(self, parts: Sequence[Sequence[onnx.NodeProto]]) -> list[str]:
+        """How the compiler crashes on each part; "" where it does not."""
+        tried = try_models(self.adapter, self.words, [(only(self.model, part, self.values), None) for part in parts])
+        return [answer.message if answer.crashed else "" for answer in tried]
+
+    def together(self, judge: Callable[[Sequence[Sequence[onnx.NodeProto]]], list[str]] | None = None) -> list[tuple[_Part, str]]:
+        """The shortest run of first operators that is at fault, by bisection; none where the whole is fine. judge: in place of `faults`."""
+        nodes, judge = self.units.computing(), judge or self.faults
 
         def wrong(count: int) -> str:
             self.tell(f"ask {self.adapter.name} about the first {count} operators")
-            return self.faults([self.units.first(count) if count < len(nodes) else self.model.graph.node])[0]
+            return judge([self.units.first(count) if count < len(nodes) else self.model.graph.node])[0]
 
         why = wrong(len(nodes))
         if not why:

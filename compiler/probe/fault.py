@@ -34,7 +34,8 @@ def fault(model: onnx.ModelProto, values: Mapping[str, Array], tried: ProbeResul
     """Why the runtime cannot be trusted with this model; "" where it can. narrow: it may compute in fp16. Integers that a QuantizeLinear
     writes are judged as the numbers that they stand for, beside what was to be quantised; `steps` of their grid are allowed besides."""
     if tried.outputs is None:
-        return "" if tried.accepted else f"it is refused: {_first_line(tried.message)}"
+        said = _first_line(tried.message)
+        return "" if tried.accepted else f"it crashes: {said}" if tried.crashed else f"it is refused: {said}"
     program = program_of(model)
     evaluator, ends = Evaluator(program), grids(model, values)
     fed = {value.name: values[value.name] for value in model.graph.input}

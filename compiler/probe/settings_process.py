@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import select
-import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from ..activity import limits
 from ..devices.ort_settings import OrtSettings
 from ..devices.try_settings import read_values, write_values
 from ..own_python import PYTHON
+from ..parent import ending
 
 EACH = 60.0
 """Seconds for loading a model and running it once."""
@@ -85,7 +85,7 @@ class SettingsProcess:
             return dict(json.loads(said))
         process.wait()
         self._end()
-        return f"it ended its process ({_ending(process.returncode)})"
+        return f"it ended its process ({ending(process.returncode)})"
 
     def _end(self) -> None:
         if self._process is not None:
@@ -97,12 +97,3 @@ class SettingsProcess:
 def _started() -> subprocess.Popen[bytes]:
     command: Sequence[str] = (*PYTHON, "-m", "autoglmc.compiler.devices.try_settings")
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-
-
-def _ending(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        return signal.Signals(-code).name
-    except ValueError:
-        return f"signal {-code}"

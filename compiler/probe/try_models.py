@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..activity import limits
 from ..devices.adapter import Adapter
+from ..devices.try_models import CRASHED
 from ..own_python import PYTHON
+from ..parent import ending
 
 if TYPE_CHECKING:
     import numpy
@@ -26,10 +28,12 @@ EACH = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResult:
-    """message: the runtime's error, "" where it compiled (and ran) the model. outputs: of the run, None where it was only compiled."""
+    """message: the runtime's error, "" where it compiled (and ran) the model. outputs: of the run, None where it was only compiled.
+    crashed: whether the error is no refusal, but the runtime or its compiler crashed or gave no answer."""
 
     message: str
     outputs: Mapping[str, Array] | None
+    crashed: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -40,7 +44,7 @@ def try_models(
     adapter: Adapter, words: Sequence[str], models: Sequence[tuple[onnx.ModelProto, Mapping[str, Array] | None]], each: float | None = None
 ) -> list[ProbeResult]:
     """Compiles every model for the runtime and runs those with inputs, in a process of their own: a model that crashes or hangs the runtime
-    ends that process and counts as refused, and another process goes on with the rest.
+    ends that process, and another process goes on with the rest.
 
     Weights must be inline and all shapes known. `words`: of the target's `runtime` line; `each`: seconds per model, by default what the
     command allows, or EACH."""
@@ -76,8 +80,9 @@ def _go_on(name: str, words: Sequence[str], folder: Path, first: int, count: int
             worker.wait()
     reached = _reached(folder, reached)
     if reached < count:
-        ending = f"no answer within {each:g} s" if worker.returncode == -9 else f"the runtime ended its process ({worker.returncode})"
-        (folder / f"{reached}.txt").write_text(ending, encoding="utf-8")
+        why = f"no answer within {each:g} s" if worker.returncode == -9 else f"the runtime ended its process ({ending(worker.returncode)})"
+        (folder / f"{reached}{CRASHED}").touch()
+        (folder / f"{reached}.txt").write_text(why, encoding="utf-8")
         reached += 1
     return reached
 
@@ -93,4 +98,5 @@ def _read(folder: Path, number: int) -> ProbeResult:
 
     message = (folder / f"{number}.txt").read_text(encoding="utf-8")
     found = folder / f"{number}.out.npz"
-    return ProbeResult(message=message, outputs=dict(numpy.load(found)) if found.is_file() and not message else None)
+    outputs = dict(numpy.load(found)) if found.is_file() and not message else None
+    return ProbeResult(message=message, outputs=outputs, crashed=(folder / f"{number}{CRASHED}").exists())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import half_nets
 import numpy as np
@@ -15,8 +15,8 @@ import quantised_models
 from integer_cases import CASES, model_of
 from small_models import save
 
-from autoglmc.compiler.bundle.blobs import blob_cache
-from autoglmc.compiler.bundle.blobs.blob_cache import SegmentRefused
+from autoglmc.compiler.bundle.blobs.crash import CompilerCrashed
+from autoglmc.compiler.devices.adapter import CompilerFault
 from autoglmc.compiler.devices.ethos_u.adapter import EthosUAdapter
 from autoglmc.compiler.devices.ethos_u.configuration import configuration
 from autoglmc.compiler.devices.ethos_u.vela import run_vela
@@ -103,7 +103,7 @@ def test_a_damaged_file_is_one_message(content: bytes | str) -> None:
     wanted = configuration(WORDS)
     assert wanted is not None
     data = content if isinstance(content, bytes) else tflite()[: len(tflite()) // 2]
-    with pytest.raises(ValueError, match=r"Vela (crashed \(signal \d+\)|refuses the file)") as refused:
+    with pytest.raises((ValueError, CompilerFault), match=r"Vela (ended with (SIG\w+|exit code 1)|refuses the file)") as refused:
         run_vela(data, wanted)
     assert "\n" not in str(refused.value)
 
@@ -111,9 +111,9 @@ def test_a_damaged_file_is_one_message(content: bytes | str) -> None:
 def test_time_and_memory_are_bounded() -> None:
     wanted = configuration(WORDS)
     assert wanted is not None
-    with pytest.raises(ValueError, match=r"Vela did not finish within 0\.01 s"):
+    with pytest.raises(CompilerFault, match=r"Vela did not finish within 0\.01 s"):
         run_vela(tflite(), wanted, longest=0.01)
-    with pytest.raises(ValueError, match="Vela"):
+    with pytest.raises(CompilerFault, match="Vela"):
         run_vela(tflite(), wanted, memory=1 << 20)
 
 
@@ -123,19 +123,49 @@ def test_equal_segments_give_equal_bytes() -> None:
     assert run_vela(tflite(), wanted) == run_vela(tflite(), wanted)
 
 
-def test_a_crash_of_vela_is_said_and_the_core_takes_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the target says of the core suffices here; what Vela said is not lost."""
+VELA = """
+import sys
+if "autoglmc.compiler.devices.ethos_u.vela_child" in sys.orig_argv:
+    import os, signal
+    from ethosu.vela import vela
+    def main(arguments):
+        {what}
+    vela.main = main
+"""
+ENDINGS = {
+    "os.kill(os.getpid(), signal.SIGSEGV)": "Vela ended with SIGSEGV: no message",
+    "raise KeyError('no such axis')": "Vela ended with exit code 1: KeyError: 'no such axis'",
+    "os._exit(0)": "Vela's reports are not those of version 5.2",
+    "raise RuntimeError('Compilation failed: an axis')": "Vela refuses the file: Compilation failed: an axis",
+}
 
-    def crashed(name: str, words: Any, path: Path, made: Path) -> None:
-        raise SegmentRefused(f"{name} does not compile {path.name}: Vela crashed (signal 11)", where=str(path))
 
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(blob_cache, "_run", crashed)
-    result = compiled(tmp_path, quantised_models.convolutions())
-    assert {segment.device for segment in result.manifest.segments} == {"cpu"}
-    (said,) = [note for note in result.notes if "Vela" in note]
-    assert said.startswith("placed by the target's rates: the compiler of ethos_u took none of the segments that it was asked about")
-    assert said.endswith("(ethos_u does not compile segment.onnx: Vela crashed (signal 11))")
+def broken_vela(what: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "sitecustomize.py").write_text(VELA.format(what=what))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+
+
+@pytest.mark.parametrize("what", ENDINGS)
+def test_a_crash_is_told_from_a_refusal(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken_vela(what, tmp_path, monkeypatch)
+    wanted = configuration(WORDS)
+    assert wanted is not None
+    with pytest.raises(ValueError if "refuses" in ENDINGS[what] else CompilerFault) as caught:
+        run_vela(tflite(), wanted)
+    assert str(caught.value).startswith(ENDINGS[what])
+
+
+def test_a_crash_of_vela_ends_the_compilation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked while operators are placed; the core could take them all."""
+    broken_vela(next(iter(ENDINGS)), tmp_path, monkeypatch)
+    with pytest.raises(CompilerCrashed) as caught:
+        compiled(tmp_path, half_nets.NETS["keyword"]())
+    assert caught.value.message == "the compiler of ethos_u crashed: Vela ended with SIGSEGV: no message"
+    assert caught.value.where.startswith("segment ") and " (npu), " in caught.value.where
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("bundle")) == ["bundle.repro"]
+    kept = tmp_path / "cache" / "autoglmc" / "reports"
+    assert not kept.exists() or not list(kept.iterdir())
 
 
 @pytest.mark.parametrize(("name", "says"), [("cpu.tflite", "LiteRT"), ("report.json", "has no report.json of Vela")])

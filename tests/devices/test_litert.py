@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from hostile_models import run_command
 from models import SHAPES, model_path
+from small_models import parse, save
 
 from autoglmc.compiler.bundle.blobs.blob_cache import SegmentRefused, build
 from autoglmc.compiler.calibrate.measure.join import join
@@ -145,3 +147,18 @@ def test_what_is_not_converted_is_named(tmp_path: Path) -> None:
     with pytest.raises(SegmentRefused, match=r"litert does not compile m\.onnx: .*Erf.*no Erf outside GELU"):
         build(adapter, (), path, "erf", tmp_path / "m.tflite")
     assert not (tmp_path / "m.tflite").exists()
+
+
+def test_a_crash_of_litert_itself_is_one_message_and_nothing_is_written(tmp_path: Path) -> None:
+    """While it loads a segment that was compiled, to verify the bundle."""
+    work = tmp_path / "work"
+    work.mkdir()
+    save(parse("g (float[512,512] x) => (float[512,512] y) { y = MatMul(x, x) }"), work, "m.onnx")
+    (work / "t.hw").write_text(ALL % "")
+    before = (
+        "import os, signal\nfrom autoglmc.compiler.devices.litert import adapter\n"
+        "adapter.Compiled.__init__ = lambda *given, **named: os.kill(os.getpid(), signal.SIGSEGV)"
+    )
+    ended = run_command("m.onnx", "--target", "t.hw", "-q", "-o", "new", folder=work, before=before)
+    assert (ended.code, ended.out, ended.left) == (1, "", ()), ended
+    assert ended.err.startswith("error: loading segment 0 (xnn) ended the process (SIGSEGV)") and len(ended.err.splitlines()) == 2

@@ -35,7 +35,8 @@ def test_a_worker_that_crashes_or_hangs_loses_only_its_own_model(monkeypatch: py
     models = [parse(f"g (float[1,4] x) => (float[1,4] y) {{ y = {kind}(x) }}") for kind in ("Abs", "Neg", "Exp", "Sin", "Tanh", "Relu")]
     fine, crashed, refused, hung, wrong, last = try_models(StubAdapter(words), words, [(model, X) for model in models], each=6)
     assert fine.accepted and last.accepted
-    assert "ended its process (-11)" in crashed.message
+    assert "ended its process (SIGSEGV)" in crashed.message
+    assert [one.crashed for one in (fine, crashed, refused, hung, wrong, last)] == [False, True, False, True, False, False]
     assert refused.message == "there is no Exp here"
     assert hung.message == "no answer within 6 s"
     assert wrong.outputs is not None

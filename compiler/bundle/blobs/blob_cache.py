@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -24,8 +23,10 @@ from ...cache.whole import keep_made, kept_made
 from ...devices.adapter import Adapter
 from ...errors import BundleError, UserError
 from ...own_python import PYTHON
+from ...parent import ending
 from ...source_digest import source_digest
 from ..weights import WeightsFile, externalised
+from .crash import CompilerCrashed, crashed, last_line, too_slow
 
 if TYPE_CHECKING:
     import onnx
@@ -38,6 +39,11 @@ QUIET = {"TQDM_DISABLE": "1"}
 """No progress bars in a compiler's output."""
 FIXED = {"PYTHONHASHSEED": "0"}
 """Compilers written in Python take sets in the order of their hashes; equal input is to give equal bytes."""
+REFUSED, FAULT = 65, 70
+"""Exit codes of build_blob.py: the compiler does not take the segment; a process that it started crashed, as its last line says. Any other
+but 0 was chosen by nobody: the compiler crashed."""
+LAST_WORDS = 1500
+"""Characters that a message repeats of why a compiler refuses."""
 
 
 def _silent(message: str) -> None:
@@ -48,10 +54,6 @@ class SegmentRefused(BundleError):
     """The runtime's own compiler refuses a segment that the target's table allows."""
 
     kind = "segment"
-
-
-class Unfinished(SegmentRefused):
-    """The compiler was ended from outside, by a limit on time or a signal: nothing is known of the segment."""
 
 
 def blob_key(model: onnx.ModelProto, adapter: Adapter, words: Sequence[str], initializers: Iterable[onnx.TensorProto] = ()) -> str:
@@ -78,7 +80,8 @@ def content_key(model: onnx.ModelProto, initializers: Iterable[onnx.TensorProto]
 def build(adapter: Adapter, words: Sequence[str], path: Path, key: str, place: Path, note: Callable[[str], object] = _silent) -> None:
     """Puts the compiled file (or folder) of the segment in `path` at `place`: from the cache, where that has it whole, or made now.
 
-    Raises SegmentRefused with the compiler's output. `note` gets a message where the cache could not keep what was made."""
+    Raises SegmentRefused with the compiler's output, CompilerCrashed where it gave no answer. `note` gets a message where the cache could
+    not keep what was made."""
     kept = _kept(key)
     if isinstance(kept, Path) and kept_made(kept, place):
         return
@@ -105,22 +108,18 @@ def _kept(key: str) -> Path | str:
 
 def _run(name: str, words: Sequence[str], path: Path, made: Path) -> None:
     command = [*PYTHON, "-m", "autoglmc.compiler.bundle.blobs.build_blob", name, str(path), str(made), *words]
-    longest = limits().seconds or LONGEST
+    longest, runtime = limits().seconds or LONGEST, " ".join((name, *words))
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=longest, env=QUIET | os.environ | FIXED)
     except subprocess.TimeoutExpired:
-        raise Unfinished(f"{name} did not compile {path.name} within {longest:g} s", where=str(path)) from None
+        raise too_slow(name, runtime, longest) from None
+    said = done.stderr.strip() or done.stdout.strip()
+    if done.returncode == REFUSED:
+        raise SegmentRefused(f"{name} does not compile {path.name}: {said[-LAST_WORDS:] or 'no message'}", where=str(path))
+    if done.returncode == FAULT:
+        raise CompilerCrashed(f"the compiler of {name} crashed: {last_line(said)}", runtime=runtime, output=said)
     if done.returncode or not made.exists():
-        ended = -done.returncode in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-        raise (Unfinished if ended else SegmentRefused)(f"{name} does not compile {path.name}: {_last_words(done)}", where=str(path))
-
-
-def _last_words(done: subprocess.CompletedProcess[str]) -> str:
-    """The end of the compiler's output; one that was killed may have written nothing."""
-    text = done.stderr.strip() or done.stdout.strip()
-    if done.returncode < 0:
-        text = f"killed by signal {-done.returncode}; {text}"
-    return text[-1500:] or f"exit code {done.returncode}"
+        raise crashed(name, runtime, ending(done.returncode) if done.returncode else "it wrote no file", said)
 
 
 class _Nowhere:

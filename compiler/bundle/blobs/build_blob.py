@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from pathlib import Path
 
+from ...devices.adapter import FAULTS, CompilerFault
 from ...devices.find_adapter import adapter_for
 from ...parent import end_with_parent
+from .blob_cache import FAULT, REFUSED
 
 
 def main(arguments: list[str]) -> int:
+    """0, REFUSED or FAULT with the reason on stderr."""
     end_with_parent()
     name, model, blob, *words = arguments
     adapter = adapter_for(name, words)
     assert adapter is not None, name
     try:
         adapter.compile(Path(model), Path(blob))
+    except FAULTS as fault:
+        if not isinstance(fault, CompilerFault):
+            traceback.print_exc()  # ends with a line of its own: its type and what it says
+        else:
+            sys.stderr.write(f"{fault}\n")
+        return FAULT
     except Exception as error:  # runtimes raise types of their own; the parent process tells the message
         sys.stderr.write(f"{error}\n")
-        return 1
+        return REFUSED
     return 0
 
 

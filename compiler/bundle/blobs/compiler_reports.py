@@ -15,7 +15,7 @@ from ....passes.mapped.mapped_tensor import inlined
 from ...cache.folders import REPORTS
 from ...cache.json_entries import keep_json, kept_json
 from ...devices.adapter import Adapter, CompilerReport, Reporting
-from .blob_cache import SegmentRefused, Unfinished, blob_key, build
+from .blob_cache import SegmentRefused, blob_key, build
 
 if TYPE_CHECKING:
     import onnx
@@ -28,7 +28,7 @@ def compiler_report(
     adapter: Adapter, words: Sequence[str], model: onnx.ModelProto, weights: Iterable[onnx.TensorProto]
 ) -> CompilerReport | None:
     """None where the adapter's compiler makes no estimates, is not here, or does not take the segment. `weights`: initializers that are not
-    in the model."""
+    in the model. Raises CompilerCrashed where it gives no answer; nothing is kept then."""
     if not isinstance(adapter, Reporting) or adapter.cannot_compile() is not None:
         return None
     weights = tuple(weights)
@@ -40,8 +40,6 @@ def compiler_report(
         with tempfile.TemporaryDirectory(prefix="autoglmc-report-") as work:
             try:
                 kept = _as_kept(adapter.report(_compiled(adapter, words, whole, key, Path(work))))
-            except Unfinished:
-                return None  # and nothing is kept: it may well take the segment
             except SegmentRefused as problem:
                 kept = {REFUSED: problem.message}
         keep_json(REPORTS, name, kept)
@@ -62,7 +60,7 @@ def _with(model: onnx.ModelProto, weights: Iterable[onnx.TensorProto]) -> onnx.M
 
 
 def _compiled(adapter: Adapter, words: Sequence[str], model: onnx.ModelProto, key: str, folder: Path) -> Path:
-    """Raises SegmentRefused where the compiler refuses the segment, or crashes; Unfinished where it was ended."""
+    """Raises as `build`."""
     path = folder / "segment.onnx"
     path.write_bytes(model.SerializeToString(deterministic=True))
     blob = path.with_suffix(adapter.suffix)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .order import before_reshape, before_transpose, blocks_of, channels_last, moves_data, plain, turn
+from .order import Order, before_reshape, before_transpose, blocks_of, channels_last, moves_data, plain, same_bytes, turn
 
 if TYPE_CHECKING:
     import onnx
@@ -21,14 +21,15 @@ LAST = frozenset({
 })  # fmt: skip
 EITHER = frozenset({
     "Abs", "Add", "And", "ArgMax", "ArgMin", "BatchNormalization", "Cast", "Ceil", "Celu", "Clip", "Concat", "Cos", "CumSum",
-    "DequantizeLinear", "Div", "Dropout", "Elu", "Equal", "Erf", "Exp", "Expand", "Floor", "Gather", "Gelu", "GlobalAveragePool",
+    "DequantizeLinear", "Div", "Dropout", "Elu", "Equal", "Erf", "Exp", "Expand", "Flatten", "Floor", "Gather", "Gelu", "GlobalAveragePool",
     "GlobalMaxPool", "Greater", "GreaterOrEqual", "GroupNormalization", "HardSigmoid", "HardSwish", "Identity", "InstanceNormalization",
     "LayerNormalization", "LeakyRelu", "Less", "LessOrEqual", "Log", "LogSoftmax", "LpNormalization", "Max", "Mean", "Min", "Mish", "Mod",
     "Mul", "Neg", "Not", "Or", "PRelu", "Pad", "Pow", "QuantizeLinear", "Reciprocal", "ReduceL1", "ReduceL2", "ReduceLogSum",
     "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape",
-    "RMSNormalization", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Slice", "Softmax", "Softplus", "Softsign", "Split", "Sqrt", "Sub",
-    "Sum", "Swish", "Tan", "Tanh", "ThresholdedRelu", "Tile", "Transpose", "Where", "Xor",
+    "RMSNormalization", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Slice", "Softmax", "Softplus", "Softsign", "Split", "Sqrt", "Squeeze",
+    "Sub", "Sum", "Swish", "Tan", "Tanh", "ThresholdedRelu", "Tile", "Transpose", "Unsqueeze", "Where", "Xor",
 })  # fmt: skip
+RESHAPES = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze"})
 SPLIT_RANKS = range(3, 7)
 LAUNCH = 4096
 """What a transpose costs besides its elements, in elements."""
@@ -76,7 +77,7 @@ def _side(graph: GraphFacts, node: onnx.NodeProto, number: int, channel_axes: Ma
         return CHANNELS_LAST if _rank(graph, node.input[0]) in SPLIT_RANKS else PLAIN
     if node.op_type not in EITHER or max(ranks, default=0) not in SPLIT_RANKS:
         return PLAIN
-    if node.op_type == "Reshape" and number not in graph.columns:
+    if node.op_type in RESHAPES and number not in graph.columns:
         return None if _reshapes_in_place(graph, node, channel_axes) else PLAIN
     if node.op_type == "Gather" and _rank(graph, node.input[1]) != 1 and node.input[1] not in graph.constants:
         return PLAIN
@@ -89,8 +90,12 @@ def _reshapes_in_place(graph: GraphFacts, node: onnx.NodeProto, channel_axes: Ma
     a, b = (graph.shapes.get(name) for name in (node.input[0], node.output[0]))
     if a is None or b is None or len(a) < 3 or len(b) < 3:
         return False
-    order = channels_last(len(b), channel_axes.get(node.output[0], 1))
-    return before_reshape(blocks_of(a, b), order) == channels_last(len(a), channel_axes.get(node.input[0], 1))
+    before = before_reshape(blocks_of(a, b), _last(graph, node.output[0], channel_axes))
+    return before is not None and same_bytes(a, before, _last(graph, node.input[0], channel_axes))
+
+
+def _last(graph: GraphFacts, name: str, channel_axes: Mapping[str, int]) -> Order:
+    return channels_last(_rank(graph, name), channel_axes.get(name, 1))
 
 
 def _channel_axes(graph: GraphFacts) -> dict[str, int]:
@@ -103,7 +108,7 @@ def _channel_axes(graph: GraphFacts) -> dict[str, int]:
             continue
         number = found.get(node.input[0], 1)
         channels = set(range(1, 1 + number))
-        if node.op_type == "Reshape":
+        if node.op_type in RESHAPES:
             number = _channels_after(blocks_of(shape, target), channels)
         elif node.op_type == "Transpose":
             perm = _perm(node, len(shape))
@@ -139,7 +144,7 @@ def _readers(graph: GraphFacts) -> Iterator[tuple[str, int]]:
 def _follows(graph: GraphFacts, number: int, name: str) -> bool:
     """Whether a node reads a tensor in its own order; one that broadcasts to a higher rank is read plain."""
     node = graph.nodes[number]
-    return _rank(graph, name) == _rank(graph, node.output[0]) or node.op_type.startswith(("Reduce", "Arg")) or node.op_type == "Reshape"
+    return _rank(graph, name) == _rank(graph, node.output[0]) or node.op_type.startswith(("Reduce", "Arg")) or node.op_type in RESHAPES
 
 
 def _settle(graph: GraphFacts, sides: list[str | None]) -> None:
@@ -244,12 +249,12 @@ def _through(
         if reader not in (PLAIN, CHANNELS_LAST):
             return None
         rank = _rank(graph, name)
-        order = plain(rank) if reader == PLAIN else channels_last(rank, channel_axes.get(name, 1))
+        order = plain(rank) if reader == PLAIN else _last(graph, name, channel_axes)
         node = transposes[name]
         order, name = before_transpose(order, _perm(node, rank)), node.input[0]
-        if order == plain(rank):
+        if same_bytes(graph.shapes[name], order, plain(rank)):
             reader = PLAIN
-        elif order == channels_last(rank, channel_axes.get(name, 1)):
+        elif same_bytes(graph.shapes[name], order, _last(graph, name, channel_axes)):
             reader = CHANNELS_LAST
         else:
             return None

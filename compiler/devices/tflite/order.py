@@ -37,6 +37,11 @@ def moves_data(shape: Sequence[int], perm: Order) -> bool:
     return long != sorted(long)
 
 
+def same_bytes(shape: Sequence[int], a: Order, b: Order) -> bool:
+    """Whether a tensor of that (ONNX) shape lies alike in both orders: they differ in where axes of one element stand, if at all."""
+    return not moves_data(stored(shape, a), turn(a, b))
+
+
 def after_transpose(order: Order, perm: Order) -> Order:
     """The order of ONNX's Transpose of a tensor stored in `order`, where the bytes stay."""
     return tuple(perm.index(axis) for axis in order)

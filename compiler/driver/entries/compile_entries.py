@@ -25,7 +25,8 @@ from ...state.fixed_models import FixedModels, fixed_models
 from ...state.replaced import replaced_states
 from ...state.request import StateRequest
 from ...verify.required import requirement_of
-from ..compile_model import compile_model
+from ..compile_model import compile_model, repro_folder
+from ..crash import crash_saved
 from ..job import Clock, Progress
 from ..resident_weights import check_resident_with, resident_budget, with_resident
 from ..result import CompileResult
@@ -95,7 +96,7 @@ def compile_entries(
     source = shared.compiled
     kept = _Kept() if state is None else _kept(source, machine, state, entries, sizes, shapes or {}, clock)
     common: dict[str, Any] = {"emulate": emulate, "progress": progress, "whole": False, **options}
-    with tempfile.TemporaryDirectory(prefix="autoglmc-") as scratch:
+    with crash_saved(repro_folder(out)), tempfile.TemporaryDirectory(prefix="autoglmc-") as scratch:
         results: dict[str, CompileResult] = {}
         for name in entries:
             tell(f"entry {name}")

@@ -23,7 +23,8 @@ from ...load.source import Model, Source, beside, source_of
 from ...state.fixed_models import FixedModel, FixedModels, fixed_models
 from ...state.request import StateRequest
 from ...verify.required import requirement_of
-from ..compile_model import compile_model
+from ..compile_model import compile_model, repro_folder
+from ..crash import crash_saved
 from ..job import Clock, Progress
 from ..resident_weights import check_resident_with, resident_budget, with_resident
 from ..result import CompileResult
@@ -76,7 +77,7 @@ def compile_models(
         if state.length is None:
             raise UsageError("of several models, one may have caches that grow: --state needs --max-length", help="--max-length TOKENS")
         fixed = fixed_models(given.source, state, state.length, tokens_of(asked), given.shapes[given.main], clock.stage, ways_of(machine))
-    with tempfile.TemporaryDirectory(prefix="autoglmc-") as scratch:
+    with crash_saved(repro_folder(out)), tempfile.TemporaryDirectory(prefix="autoglmc-") as scratch:
 
         def compiled(name: str, model: Source | FixedModel, kept: KeptPlaces, **own: Any) -> CompileResult:
             tell(f"entry {name}")

@@ -14,10 +14,14 @@ from ....passes.place.segment import Segment
 from ....targets.cost import home_memory
 from ....targets.model import Runtime, Target
 from ...bundle.blobs.compiler_reports import compiler_refusal, compiler_report
+from ...bundle.blobs.crash import CompilerCrashed
 from ...devices.adapter import Budgeted, CompilerReport, Reporting
 from ...devices.find_adapter import adapter_for
+from ...quantities import count
 from ..segment_times import SegmentTime
 from ..segments import Compiled
+
+QUANTISING = frozenset({"QuantizeLinear", "DequantizeLinear"})
 
 
 def reported(compiled: Compiled, target: Target, arena: int, compares: bool = False) -> tuple[Compiled, tuple[CompilerReport | None, ...]]:
@@ -54,7 +58,21 @@ def _report(segment: Segment, runtime: Runtime) -> CompilerReport | None:
     adapter = adapter_for(runtime.adapter, runtime.words)
     if adapter is None or not isinstance(adapter, Reporting):
         return None
-    return compiler_report(adapter, runtime.words, segment.without_weights(), segment.constants)
+    try:
+        return compiler_report(adapter, runtime.words, segment.without_weights(), segment.constants)
+    except CompilerCrashed as crash:
+        raise on_segment(crash, segment) from None
+
+
+def on_segment(crash: CompilerCrashed, segment: Segment) -> CompilerCrashed:
+    return crash.on(_described(segment), lambda: segment.model)
+
+
+def _described(segment: Segment) -> str:
+    """ "segment 1 (npu), 24 operators: Conv (conv1) to Add (y)"."""
+    nodes = [node for node in segment.part.nodes if node.operator not in QUANTISING] or segment.part.nodes
+    ends = dict.fromkeys(f"{node.operator} ({node.name or node.outputs[0]})" for node in (nodes[0], nodes[-1]))
+    return f"segment {segment.index} ({segment.device}), {count(len(segment.part.nodes), 'operator')}: {' to '.join(ends)}"
 
 
 def refusal_of(segment: Segment, runtime: Runtime) -> str:

@@ -1,4 +1,4 @@
-"""What a compiler says of a segment is kept; that it was ended from outside is not."""
+"""What a compiler says of a segment is kept; that it crashed, or was ended, is not, and ends what it was asked for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from small_models import parse
 
 from autoglmc.compiler.bundle.blobs import blob_cache, compiler_reports
-from autoglmc.compiler.bundle.blobs.blob_cache import SegmentRefused, Unfinished
+from autoglmc.compiler.bundle.blobs.blob_cache import FAULT, REFUSED, SegmentRefused
+from autoglmc.compiler.bundle.blobs.crash import CompilerCrashed, too_slow
 from autoglmc.compiler.devices.adapter import CompilerReport
 
 SEGMENT = parse("g (float[4] x) => (float[4] y) { y = Relu(x) }")
@@ -46,7 +47,8 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_segment_whose_compiler_was_ended_is_asked_of_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert asked(monkeypatch, Unfinished("it did not compile within 1 s")) is None
+    with pytest.raises(CompilerCrashed, match="did not finish within 1 s"):
+        asked(monkeypatch, too_slow("estimating", "estimating words", 1.0))
     found = asked(monkeypatch, None)
     assert found is not None and found.seconds == 1e-3
 
@@ -58,12 +60,25 @@ def test_a_refusal_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert compiler_reports.compiler_refusal(Estimating(), ("others",), SEGMENT, ()) == ""  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("code", "kind"), [(-9, Unfinished), (-15, Unfinished), (-11, SegmentRefused), (1, SegmentRefused)])
-def test_a_crash_is_a_refusal_and_a_kill_is_none(code: int, kind: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (-9, "the compiler of estimating was killed (SIGKILL)"),
+        (-15, "the compiler of estimating was killed (SIGTERM)"),
+        (-11, "the compiler of estimating crashed (SIGSEGV): bad blob"),
+        (139, "the compiler of estimating crashed (SIGSEGV): bad blob"),
+        (256 - 6, "the compiler of estimating crashed (SIGABRT): bad blob"),
+        (1, "the compiler of estimating crashed (exit code 1): bad blob"),
+        (0, "the compiler of estimating crashed (it wrote no file): bad blob"),
+        (FAULT, "the compiler of estimating crashed: bad blob"),
+        (REFUSED, "estimating does not compile s.onnx: one\nbad blob"),
+    ],
+)
+def test_only_what_a_compiler_says_itself_is_a_refusal(code: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Done:
-        returncode, stdout, stderr = code, "", ""
+        returncode, stdout, stderr = code, "", "one\nbad blob\n"
 
     monkeypatch.setattr(blob_cache.subprocess, "run", lambda *given, **named: Done())
-    with pytest.raises(SegmentRefused) as caught:
+    with pytest.raises(SegmentRefused if code == REFUSED else CompilerCrashed) as caught:
         blob_cache._run("estimating", (), tmp_path / "s.onnx", tmp_path / "s.bin")
-    assert type(caught.value) is kind
+    assert caught.value.message == says and caught.value.exit_code == 1
