@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from breadth import covering
+from breadth import covering, long
 from precision_choice import TARGETS, in_one_form, rows, simplified, stated
 
 from autoglmc.compiler.hw.load_target import load_target
@@ -23,7 +23,7 @@ def test_no_form_for_all_is_faster_within_the_same_limit(model: str, target: str
     assert right, text
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", long(TARGETS, TARGETS[2:]))
 def test_floats_cost_what_they_cost_without_a_choice(target: str) -> None:
     work = simplified(MODELS / "glm_tiny.onnx", load_target(target))
     found = stated(work)
