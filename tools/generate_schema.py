@@ -7,6 +7,7 @@ measurement and of requests that were run, from the records in compiler/bundle a
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import json
 import sys
@@ -19,14 +20,17 @@ import msgspec
 
 from autoglmc.compiler.bench import record as bench_record
 from autoglmc.compiler.bench import run_record
-from autoglmc.compiler.bundle import confidence_record, link_record, manifest, plan_records, precision_record, state_record
+from autoglmc.compiler.bundle import manifest
 
 DOCS = Path(__file__).parents[1] / "docs"
+BUNDLE = [
+    importlib.import_module(f"{manifest.__package__}.{path.stem}") for path in sorted(Path(manifest.__file__).parent.glob("*_record*.py"))
+]
 SCHEMAS: dict[str, tuple[str, type[msgspec.Struct], tuple[ModuleType, ...]]] = {
     "manifest.schema.json": (
         "autoglmc bundle manifest",
         manifest.Manifest,
-        (manifest, confidence_record, link_record, plan_records, precision_record, state_record),
+        (manifest, *BUNDLE),
     ),
     "bench.schema.json": ("autoglmc bench record", bench_record.BenchRecord, (bench_record,)),
     "run.schema.json": ("autoglmc run record", run_record.RunRecord, (run_record,)),

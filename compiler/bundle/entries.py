@@ -32,7 +32,8 @@ def with_plan(manifest: Manifest, entry: EntryRecord) -> Manifest:
 
 def _with_plan(manifest: Manifest, entry: EntryRecord, entries: tuple[EntryRecord, ...]) -> Manifest:
     """With these entries instead; of a model that nobody describes, with the facts of the first one (check_entries.py refuses it)."""
-    plan, first, whole = entry.plan, manifest.entries[0].model, {"entries": entries, "links": (), "models": {}}
+    plan, first = entry.plan, manifest.entries[0].model
+    whole: dict[str, object] = {"entries": entries, "links": (), "models": {}, "phases": None}
     if plan is None:
         return structs.replace(manifest, **whole)
     own = {name: getattr(plan, name) for name in plan.__struct_fields__ if name not in OF_MODEL}
@@ -63,6 +64,27 @@ def of_model(manifest: Manifest, name: str | None) -> Manifest:
 def models_of(manifest: Manifest) -> tuple[str, ...]:
     """Names of the bundle's models, that of the first entry first; () where it has one."""
     return tuple(dict.fromkeys(entry.model for entry in manifest.entries if entry.model is not None))
+
+
+def apart(manifest: Manifest) -> dict[str, frozenset[str]]:
+    """By entry, those that are never open beside it: entries of models of other phases."""
+    turns = set() if manifest.phases is None else {phase.model for phase in manifest.phases.each}
+    models = {entry.name: entry.model for entry in manifest.entries}
+    return {
+        name: frozenset(other for other, its in models.items() if its in turns and its != model) if model in turns else frozenset()
+        for name, model in models.items()
+    }
+
+
+def open_together(manifest: Manifest) -> dict[str, tuple[Manifest, ...]]:
+    """Views of the entries that may be open at the same time: by the model of a phase, or "" for all of them where there are no phases."""
+    if manifest.phases is None:
+        return {"": views(manifest)}
+    turns, found = [phase.model for phase in manifest.phases.each], {}
+    for model in turns:
+        mine = (entry for entry in manifest.entries if entry.model == model or entry.model not in turns)
+        found[model] = tuple(with_plan(manifest, entry) for entry in mine)
+    return found
 
 
 def views(manifest: Manifest) -> tuple[Manifest, ...]:

@@ -14,6 +14,7 @@ from msgspec import Meta
 from ..quantities import count, size
 from .confidence_record import ConfidenceRecord, UncostedRecord
 from .link_record import LinkRecord
+from .phase_record import PhasesRecord
 from .plan_records import ArenaRecord, HandoffRecord, SegmentRecord, StepRecord, ValueRecord
 from .precision_record import PrecisionRecord, ScoreRecord
 from .pruning_record import PruningRecord
@@ -22,7 +23,7 @@ from .resident_record import ResidentRecord
 from .state_record import StateRecord
 from .verification_record import VerificationRecord
 
-FORMAT = 10
+FORMAT = 11
 """Version of the bundle format; a reader refuses any other."""
 MANIFEST = "manifest.json"
 SEGMENTS = "segments"
@@ -267,6 +268,8 @@ class Manifest(Record, frozen=True, kw_only=True):
     all entries, in their order."""
     resident: ResidentRecord | None = None
     """null where sessions hold as much of the weights as their runtimes like."""
+    phases: PhasesRecord | None = None
+    """null where all models are in memory at the same time."""
 
     @property
     def predicted_seconds(self) -> float:

@@ -11,6 +11,7 @@ from rich.text import Text
 from ..quantities import amount, count, size, time
 from .compiled import print_compiled
 from .layout import console, print_table, say
+from .phases import phase_lines
 from .precision import precision_lines
 from .printable import printable
 from .resident import resident_lines
@@ -49,6 +50,8 @@ def print_entries(facts: Facts, verbose: bool = False) -> None:
         say(screen, "links", [_link(link) for link in facts["links"]])
     if facts["limits"]:
         say(screen, "limits", [_limit(limit) for limit in facts["limits"]])
+    if facts["phases"] is not None:
+        say(screen, "phases", phase_lines(facts["phases"]))
     parts = " + ".join(f"{package[part]:,} {part}" for part in ("weights", "segments", "compiled", "manifest") if package[part])
     say(screen, "package", [f"{size(package['bytes'])} = {parts} = {package['bytes']:,} B"])
     if facts["resident"] is not None:

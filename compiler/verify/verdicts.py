@@ -11,10 +11,10 @@ from ..devices.find_adapter import UNCOMPILED
 if TYPE_CHECKING:
     from ..bundle.manifest import Manifest
     from ..bundle.plan_records import SegmentRecord
-    from .verifiable import Runnable
+    from .verifiable import Ran
 
 
-def segment_verdicts(manifest: Manifest, session: Runnable, compared: bool = True) -> tuple[SegmentVerdict, ...]:
+def segment_verdicts(manifest: Manifest, session: Ran, compared: bool = True) -> tuple[SegmentVerdict, ...]:
     """One for each segment of a bundle. `compared`: whether the session ran at all."""
     if not compared:
         return not_judged((segment.device for segment in manifest.segments), "nothing was compared")
@@ -39,7 +39,7 @@ def elsewhere(segments: Sequence[SegmentVerdict]) -> tuple[str, ...]:
     return tuple(_sentence(reason, judged, names) for (reason, judged), names in groups.items())
 
 
-def by_other_kernels(segments: Sequence[SegmentVerdict], session: Runnable) -> tuple[str, ...]:
+def by_other_kernels(segments: Sequence[SegmentVerdict], session: Ran) -> tuple[str, ...]:
     """A sentence for each device that was not run itself: other kernels computed what was compiled for it."""
     groups: dict[str, list[str]] = {}
     for verdict in segments:

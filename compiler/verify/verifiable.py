@@ -9,18 +9,36 @@ if TYPE_CHECKING:
     from ..bundle.manifest import Manifest
 
 
-class Runnable(Protocol):
-    """A loaded bundle."""
+class Ran(Protocol):
+    """What is known of a bundle that was loaded."""
 
-    devices: tuple[str, ...]
-    """What really computed each segment, in its runtime's words."""
-    absent: Mapping[int, str]
-    """Why the runtime of a segment is not here, by index; the CPU stands in for it."""
-    emulated: tuple[str, ...]
-    narrow: tuple[str, ...]
-    native: tuple[str, ...]
-    not_run: Mapping[int, str]
-    """The devices, by index of the segment, in whose place other kernels computed what was compiled for them."""
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """What really computed each segment, in its runtime's words."""
+        ...
+
+    @property
+    def absent(self) -> Mapping[int, str]:
+        """Why the runtime of a segment is not here, by index; the CPU stands in for it."""
+        ...
+
+    @property
+    def emulated(self) -> tuple[str, ...]: ...
+
+    @property
+    def narrow(self) -> tuple[str, ...]: ...
+
+    @property
+    def native(self) -> tuple[str, ...]: ...
+
+    @property
+    def not_run(self) -> Mapping[int, str]:
+        """The devices, by index of the segment, in whose place other kernels computed what was compiled for them."""
+        ...
+
+
+class Runnable(Ran, Protocol):
+    """A loaded bundle."""
 
     def run(self, inputs: Mapping[str, Any], observe: Callable[[str, str, Any], None] | None = None) -> Mapping[str, Any]:
         """Outputs by name; `observe` is called with (tensor, device, value) for every tensor that a step writes."""

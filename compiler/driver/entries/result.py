@@ -82,6 +82,7 @@ def summary_of(result: EntriesResult) -> dict[str, Any]:
         "package": {"bytes": sum(whole.values()), **whole},
         "precision": None if manifest.precision is None else precision_facts(manifest.precision),
         "resident": resident_facts(manifest),
+        "phases": to_builtins(manifest.phases),
         "notes": list(dict.fromkeys((*(note for one in result.results.values() for note in one.notes), *result.notes))),
         "seconds": dict(result.seconds),
     }

@@ -1,15 +1,18 @@
-"""Limits on memory of a bundle of several models: all of them are loaded at once, and one entry runs at a time."""
+"""Limits on memory of a bundle of several models: all of them are loaded at once or, where that is too much and they can, in turn; and one
+entry runs at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from msgspec import structs
 
 from ....targets.cost import weights_memory
 from ....targets.model import Target
+from ...bundle.link_record import LinkRecord
 from ...bundle.manifest import LimitRecord, Manifest
+from ...bundle.phase_record import PhaseRecord, PhasesRecord
 from ...plan.held import Held, weight_bytes
 from ...plan.limits import broken, limit_records
 from ...plan.predict import Predictions
@@ -17,15 +20,25 @@ from ..result import CompileResult
 
 WHOLE = ("budget", "memory")
 """Of limits that are about the bundle as a whole."""
+HELP = "leave out an entry, make one of fewer tokens, or compile the models one by one"
 
 
-def whole_memory(results: Mapping[str, CompileResult], models: Mapping[str, str], target: Target) -> Predictions:
+def whole_memory(
+    results: Mapping[str, CompileResult], models: Mapping[str, str], target: Target, open_models: Collection[str] | None = None
+) -> Predictions:
     """Bytes of every memory. Of the weights, those of each model once (what runtimes make of them beside, for every entry); of the arena
-    and of what segments work in, the most that an entry takes. models: by entry."""
-    held: dict[str, Held] = {}
+    and of what segments work in, the most that an entry takes. models: by entry.
+
+    open_models: those that are loaded, all by default. A memory that holds weights alone has those of all models at any time."""
+    first, held = next(iter(results.values())).predicted, dict[str, Held]()
     for memory in target.memories:
         plain: dict[str, int] = {}
-        each = {name: found for name, result in results.items() if (found := result.predicted.held.get(memory.name)) is not None}
+        each = {
+            name: found
+            for name, result in results.items()
+            if (found := result.predicted.held.get(memory.name)) is not None
+            and (open_models is None or models[name] in open_models or memory.name in first.stores)
+        }
         more = 0
         for name, one in each.items():
             segments = [s for s in results[name].compiled.segments if weights_memory(target, s.device).name == memory.name]
@@ -42,24 +55,63 @@ def whole_memory(results: Mapping[str, CompileResult], models: Mapping[str, str]
                 runtime=max(one.runtime for one in each.values()),
                 mapped=max(one.mapped for one in each.values()),
             )
-    return replace(next(iter(results.values())).predicted, held=held)
+    return replace(first, held=held)
+
+
+def turns(links: Sequence[LinkRecord], models: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Models that need not be loaded at the same time, each with those that are beside it: () where all have to be.
+
+    A model that only places rows (`@ROWS`) runs once for an image, before the step that reads them; nothing of it but those rows is needed
+    then. One that writes all rows of an input is needed for every token, and before such a model as well. models: the one that links lead
+    to first."""
+    labels = {name: [link.label for link in links if link.model == name] for name in models[1:]}
+    placing = [name for name, each in labels.items() if each and all(each)]
+    beside = [name for name in labels if name not in placing]
+    return tuple((name, *beside) for name in (*placing, models[0])) if placing else ()
 
 
 def with_whole_limits(manifest: Manifest, results: Mapping[str, CompileResult], target: Target) -> Manifest:
-    """The manifest, in which budgets and limits on memory of every entry say what the whole takes. Raises Infeasible for one that is
-    broken."""
+    """The manifest, in which budgets and limits on memory of every entry say what the whole takes; where all models at once take too much,
+    with the phases in which they take turns. Raises Infeasible for a limit that is broken all the same."""
     models = {entry.name: entry.model or "" for entry in manifest.entries}
-    found = {
-        (record.kind, record.subject): record
-        for record in limit_records(target, whole_memory(results, models, target))
-        if record.kind in WHOLE
-    }
-    problem = broken(tuple(found.values()))
+    at_once, phases = whole_memory(results, models, target), None
+    found = _limits(target, [at_once])
+    problem, said = broken(tuple(found.values())), "all entries of the bundle together"
+    open_in = () if problem is None else turns(manifest.links, tuple(dict.fromkeys(models.values())))
+    if open_in:
+        each = {names[0]: whole_memory(results, models, target, names) for names in open_in}
+        found, phases = _limits(target, list(each.values())), _phases(at_once, each)
+        problem, said = broken(tuple(found.values())), f"with models in memory one after the other ({', '.join(each)})"
     if problem is not None:
-        problem.message = f"all entries of the bundle together: {problem.message}"
-        problem.help = "leave out an entry, make one of fewer tokens, or compile the models one by one"
+        problem.message = f"{said}: {problem.message}"
+        problem.help = f"this plan takes {int(problem.demand):,} B; {HELP}"
         raise problem
+    return _with_limits(structs.replace(manifest, phases=phases), found)
 
+
+def _limits(target: Target, times: Sequence[Predictions]) -> dict[tuple[str, str], LimitRecord]:
+    """By kind and subject, what the most that is held at any of the times says of limits on the whole."""
+    found: dict[tuple[str, str], LimitRecord] = {}
+    for record in (record for one in times for record in limit_records(target, one) if record.kind in WHOLE):
+        known = found.get((record.kind, record.subject))
+        if known is None or (record.value or 0) > (known.value or 0):
+            found[record.kind, record.subject] = record
+    return found
+
+
+def _phases(at_once: Predictions, each: Mapping[str, Predictions]) -> PhasesRecord:
+    phases = [
+        PhaseRecord(
+            model=name,
+            running={memory: held.total for memory, held in one.held.items()},
+            loading={memory: held.while_loading for memory, held in one.held.items()},
+        )
+        for name, one in each.items()
+    ]
+    return PhasesRecord(at_once={memory: held.total for memory, held in at_once.held.items()}, each=tuple(phases))
+
+
+def _with_limits(manifest: Manifest, found: Mapping[tuple[str, str], LimitRecord]) -> Manifest:
     def joint(limits: tuple[LimitRecord, ...]) -> tuple[LimitRecord, ...]:
         return tuple(found.get((limit.kind, limit.subject), limit) for limit in limits)
 

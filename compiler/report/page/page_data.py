@@ -7,9 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import to_builtins
+
 from ...bundle.manifest import Manifest
 from ...bundle.manifest_json import to_json
+from ...bundle.phase_record import PhasesRecord
 from ...run.bundle import Bundle
+from ..phases import phase_lines
 from ..quote import NO_SOURCE, SourceLines
 from .explained import explained
 from .measured import Measured, measured
@@ -34,6 +38,8 @@ class Beside:
     """`CompileResult.as_json()`."""
     measured: tuple[tuple[str, Measured], ...] = ()
     """Records by the names of their files."""
+    phases: PhasesRecord | None = None
+    """Of the bundle that the shown entry is of."""
 
 
 NOTHING = Beside()
@@ -50,6 +56,7 @@ def page_data(bundle: Bundle, beside: Beside = NOTHING) -> PageData:
     - tensors, operators: of the segments (operators.py).
     - why: what devices say of the operators (explained.py), plan: what the compilation knew besides (plan_facts.py); null where not given.
     - measured: a record each (measured.py).
+    - phases: sentences on models of the bundle that take turns in memory (../phases.py).
     """
     manifest = bundle.manifest
     shown = operators_of(bundle.folder, manifest)
@@ -65,6 +72,7 @@ def page_data(bundle: Bundle, beside: Beside = NOTHING) -> PageData:
         "why": None if beside.why is None else explained(beside.why, shown, manifest, beside.source),
         "plan": None if beside.compiled is None else plan_facts(beside.compiled),
         "measured": [measured(name, record, manifest) for name, record in beside.measured],
+        "phases": [] if beside.phases is None else list(phase_lines(to_builtins(beside.phases))),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain, pairwise
 
-from ...bundle.entries import views
+from ...bundle.entries import models_of, views
 from ...bundle.manifest import EntryRecord, Manifest
 from ...bundle.plan_records import SlotRecord
 from ...bundle.state_record import CACHE_LENGTH, StateRecord
@@ -15,7 +15,8 @@ from .check_links import allowed, links_once, wrong_links
 
 def check_entries(manifest: Manifest, where: str) -> None:
     """Raises BundleError naming the entry or state that contradicts the others."""
-    for problem in chain(_wrong_names(manifest), _wrong_states(manifest), wrong_links(manifest), _shared_bytes(manifest)):
+    checks = (_wrong_names, _wrong_phases, _wrong_states, wrong_links, _shared_bytes)
+    for problem in chain.from_iterable(check(manifest) for check in checks):
         raise BundleError(problem, where=where)
 
 
@@ -33,6 +34,19 @@ def _wrong_names(manifest: Manifest) -> Iterator[str]:
     named = {entry.model for entry in manifest.entries} - {first}
     if first in manifest.models or named != manifest.models.keys() or (first is None and named):
         yield "models: they are not those of the entries"
+
+
+def _wrong_phases(manifest: Manifest) -> Iterator[str]:
+    if manifest.phases is None:
+        return
+    names, models = [phase.model for phase in manifest.phases.each], models_of(manifest)
+    unknown = next((name for name in names if name not in models), None)
+    if unknown is not None:
+        yield f"phases: {unknown!r} is none of the models"
+    elif len(set(names)) < len(names):
+        yield "phases: a model is in two of them"
+    elif names[-1] != models[0]:
+        yield f"phases: the last one is of {names[-1]!r}, and links lead to {models[0]!r}"
 
 
 def _wrong_states(manifest: Manifest) -> Iterator[str]:

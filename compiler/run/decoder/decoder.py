@@ -13,13 +13,14 @@ from copy import copy
 from pathlib import Path
 from typing import Any
 
-from ...bundle.entries import entry_named
+from ...bundle.entries import entry_named, entry_view
 from ...bundle.manifest import EntryRecord, Manifest
 from ...devices.views import numpy_dtype
 from ...errors import UsageError
 from ...inputs.token_parts import first_of, part_of
 from ...quantities import count
 from ..arena_memory import ArenaMemory
+from ..generation import of_caller, slots_at
 from ..session import Session
 from ..turn import Turn
 from .caches import Caches
@@ -44,16 +45,20 @@ class Decoder:
         resident: int | None = None,
         loaded: Loaded | None = None,
     ) -> None:
-        """Raises UsageError for a bundle without caches, and what loading its segments raises; `loaded`: its entries, where they are."""
+        """Raises UsageError for a bundle without caches, and what loading its segments raises; `loaded`: its entries, where they are, each
+        of which may be loaded when it is looked up."""
         if not manifest.states:
             raise UsageError(
                 "the bundle keeps no caches: it has nothing to step through", where=str(folder), help="use session().run(inputs)"
             )
         self.manifest, self.length, self._turn = manifest, 0, Turn()
         self.entries = {entry.name: entry for entry in manifest.entries}
-        self._each, self._size = loaded or of_entries(folder, manifest, emulate=emulate, recompile=recompile, resident=resident)
+        loaded = loaded or of_entries(folder, manifest, emulate=emulate, recompile=recompile, resident=resident)
+        self._each, memory, self._size = loaded
+        self._own = _caches(manifest, memory)
         self._most = min(state.length for state in manifest.states)
-        self.fills_up = all(name in entry.record.token_axes for entry in self._each.values() for name in entry.outputs)
+        outputs = {name: of_caller(entry_view(manifest, name))[1] for name in self.entries}
+        self.fills_up = all(value.name in self.entries[name].token_axes for name, each in outputs.items() for value in each)
         """Whether runs may be filled up: not where an output is of the last token alone."""
 
     @property
@@ -156,13 +161,13 @@ class Decoder:
     def fork(self) -> Decoder:
         """Another session that goes on from here with caches of its own; weights are shared where the runtimes allow it."""
         memory = ArenaMemory(*self._size)
-        return self.forked({name: one.beside(memory) for name, one in self._each.items()})
+        return self.forked({name: one.beside(memory) for name, one in self._each.items()}, memory)
 
-    def forked(self, each: dict[str, EntryRun]) -> Decoder:
+    def forked(self, each: Mapping[str, EntryRun], memory: ArenaMemory) -> Decoder:
         """The same, in an arena that its entries are bound to already."""
         with self._turn:
             made = copy(self)
-            made._each, made._turn = each, Turn()
+            made._each, made._turn, made._own = each, Turn(), _caches(self.manifest, memory)
             self._own.copy_to(made._own, self.length)
             return made
 
@@ -184,10 +189,6 @@ class Decoder:
             for state, both in zip(self.manifest.states, one.caches.addresses, strict=True):
                 found[state.past] = tuple(dict.fromkeys((*found.get(state.past, ()), *both)))
         return found
-
-    @property
-    def _own(self) -> Caches:
-        return next(iter(self._each.values())).caches
 
     def _checked(self, entry: str, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
         """The inputs as arrays, and how many tokens they are."""
@@ -261,3 +262,8 @@ class Decoder:
             name: numpy.concatenate([part[name] for part in parts], axis=axes[name]) if name in axes else value
             for name, value in parts[-1].items()
         }
+
+
+def _caches(manifest: Manifest, memory: ArenaMemory) -> Caches:
+    """Where every entry has them."""
+    return Caches(manifest, slots_at(manifest.arena, memory.base))

@@ -15,8 +15,10 @@ from ...bundle.packed import files_for
 from ...bundle.plan_records import ValueRecord
 from ...bundle.resident import check_resident
 from ...bundle.state_record import CACHE_LENGTH
+from ...devices.adapter import Port
 from ..arena_memory import ArenaMemory
-from ..generation import NOT_MOVED, of_caller
+from ..choose_adapters import choose_adapters
+from ..generation import NOT_MOVED, of_caller, slots_at
 from ..session import Session
 from .caches import Caches
 
@@ -87,8 +89,8 @@ class EntryRun:
         return outputs
 
 
-Loaded = tuple[dict[str, EntryRun], tuple[int, int]]
-"""Entries by name, all bound to one arena, and the bytes and the alignment of that."""
+Loaded = tuple[Mapping[str, EntryRun], ArenaMemory, tuple[int, int]]
+"""Entries by name, the arena that all of them are bound to, and its bytes and alignment."""
 
 
 class Files:
@@ -109,29 +111,47 @@ class Opener:
     ) -> None:
         """Raises as check_resident."""
         check_resident(folder, manifest, resident)
-        self._files = Files(folder, manifest)
+        self.manifest, self._files = manifest, Files(folder, manifest)
         self._options = {"emulate": emulate, "recompile": recompile}
         views = {entry.name: entry_view(self._files.manifest, entry.name) for entry in manifest.entries}
         self._entries = {entry.name: entry for entry in manifest.entries}
         self._plans = {name: _without_linked(manifest, self._entries[name], view) for name, view in views.items()}
         self.size = max(plan.arena.total for plan in self._plans.values()), max(plan.arena.align for plan in self._plans.values())
         """Bytes and alignment of an arena for all of them."""
+        self._kept = _end_of_kept(manifest)
 
     def __call__(self, name: str, memory: ArenaMemory) -> EntryRun:
         """Raises what loading raises."""
         session = Session(self._files.folder, self._plans[name], memory=memory, **self._options)
         return EntryRun(session, self._entries[name], self._files)
 
+    def emulated(self) -> tuple[str, ...]:
+        """Segments of all entries that would run on the CPU in place of a device that is not here: "vision: 0 (npu)". Raises as
+        choose_adapters."""
+        absent = {name: choose_adapters(plan, **self._options)[1] for name, plan in self._plans.items()}
+        return tuple(f"{name}: {k} ({self._plans[name].segments[k].device})" for name, each in absent.items() for k in each)
+
     def end_of(self, names: Iterable[str]) -> int:
-        """Where the arena of the last of these entries ends."""
-        return max(self._plans[name].arena.total for name in names)
+        """Where the arena of the last of these entries ends, or what stays from run to run, if that is further behind."""
+        return max((self._kept, *(self._plans[name].arena.total for name in names)))
+
+    def slots(self, memory: ArenaMemory) -> dict[str, list[Port]]:
+        """Of every entry, at their addresses, whether it is open or not."""
+        return {name: slots_at(plan.arena, memory.base) for name, plan in self._plans.items()}
 
 
 def of_entries(folder: Path, manifest: Manifest, *, emulate: bool, recompile: bool, resident: int | None = None) -> Loaded:
     """Every entry of a bundle. Raises as Opener and what loading raises."""
     opener = Opener(folder, manifest, emulate=emulate, recompile=recompile, resident=resident)
     memory = ArenaMemory(*opener.size)
-    return {entry.name: opener(entry.name, memory) for entry in manifest.entries}, opener.size
+    return {entry.name: opener(entry.name, memory) for entry in manifest.entries}, memory, opener.size
+
+
+def _end_of_kept(manifest: Manifest) -> int:
+    """Where caches and linked rows end, in the arena of every entry."""
+    states = {name for state in manifest.states for name in (state.past, state.present)}
+    ends = [slot.offset + slot.bytes for slot in manifest.arena.slots if slot.tensor in states]
+    return max((*ends, *(link.offset + link.bytes for link in manifest.links)), default=0)
 
 
 def _without_linked(manifest: Manifest, entry: EntryRecord, view: Manifest) -> Manifest:

@@ -28,9 +28,9 @@ from ..session import Session
 from ..turn import Turn
 from .decoder import Decoder
 from .entry_run import EntryRun, Opener
-from .linked_rows import LinkedRows, address_of, outputs_of, place_of, rows_of, tokens_of
+from .linked_rows import LinkedRows, addresses_of, outputs_of, rows_of, tokens_of, view_of
 from .linked_tokens import LinkedTokens
-from .opened import opened
+from .opened import Lazy, Ran, opened
 from .sampling import Sampling
 from .token_rows import filled_up
 from .tokens import Tokens
@@ -39,7 +39,8 @@ NO_INPUTS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Linked:
-    """Every entry of a bundle of several models, all in one arena.
+    """Every entry of a bundle of several models, all in one arena. Where models take turns in memory (`manifest.phases`), none is loaded
+    before its first step, and a step of one closes those that it takes turns with.
 
     Calls from several threads wait for each other."""
 
@@ -51,19 +52,26 @@ class Linked:
         self.entries = {entry.name: entry for entry in manifest.entries}
         self.models = models_of(manifest)
         """Names of the models; links lead to the first one."""
-        self._each = opened(Opener(folder, manifest, emulate=emulate, recompile=recompile, resident=resident), self.entries)
+        opener = Opener(folder, manifest, emulate=emulate, recompile=recompile, resident=resident)
+        self._emulated = opener.emulated()
+        self._each = opened(opener, self.entries)
         self._links = {name: outputs_of(manifest, entry) for name, entry in self.entries.items()}
         """By entry, what it writes for the first model: the link, the slot in its arena, and the bytes that it has."""
-        main = self._of_main()
-        self._decoder = None if not manifest.states else Decoder(folder, of_model(manifest, self.models[0]), loaded=(main, self._each.size))
+        main = self._of_main(), self._each.memory, self._each.size
+        self._decoder = None if not manifest.states else Decoder(folder, of_model(manifest, self.models[0]), loaded=main)
         self._rows = {link.input: LinkedRows(self._leading_to(link.input), self._view(link.input)) for link in manifest.links}
         self._check_addresses()
-        self._emulated = tuple(f"{name}: {segment}" for name, session in self.sessions.items() for segment in session.emulated)
 
     @property
     def sessions(self) -> dict[str, Session]:
-        """By entry, of those that are not released."""
+        """By entry, of those that are open."""
         return {name: entry.session for name, entry in self._each.runs.items()}
+
+    @property
+    def ran(self) -> dict[str, Ran]:
+        """By entry, what really computes it; those that were never open are opened."""
+        with self._turn:
+            return {name: self._each.ran(name) for name in self.entries}
 
     @property
     def emulated(self) -> tuple[str, ...]:
@@ -97,17 +105,7 @@ class Linked:
 
     def addresses(self) -> dict[str, tuple[int, ...]]:
         """Of every linked input, the addresses at which it is written and read; one where nothing is copied."""
-        found: dict[str, tuple[int, ...]] = {}
-        for link in self.manifest.links:
-            read = [address_of(run.session, place_of(run.session.manifest.model.inputs, link.input)) for run in self._of_main().values()]
-            written = [
-                address_of(self._each[name].session, slot)
-                for name, outputs in self._links.items()
-                for one, slot, _ in outputs
-                if one == link and not link.copied and name in self._each.runs
-            ]
-            found[link.input] = tuple(dict.fromkeys((*found.get(link.input, ()), *read, *written)))
-        return found
+        return addresses_of(self.manifest, self._each.slots)
 
     def step(self, name: str, inputs: Mapping[str, Any] = NO_INPUTS, *, at: int | None = None) -> dict[str, Any]:
         """Outputs of one step; what another model reads stays in the arena and is none of them.
@@ -169,10 +167,10 @@ class Linked:
         the arena that no open entry has. Rows that it wrote stay. Its next step opens it again, which takes as long as loading it did
         (`notes` say how long). A fork that was made before keeps what it shares.
 
-        Raises UsageError for an unknown name, and for the model that links lead to, whose caches are in use."""
+        Raises UsageError for an unknown name, and, unless models take turns, for the model that links lead to, whose caches are in use."""
         with self._turn:
             found = [entry.name for entry in self.entries.values() if name in (entry.name, entry.model)]
-            if self._entry(name, NO_INPUTS).model == self.models[0]:
+            if self._entry(name, NO_INPUTS).model == self.models[0] and self.manifest.phases is None:
                 raise UsageError(f"'{name}' is of the model that links lead to, which keeps the caches", help="release another model")
             self._each.release(found)
 
@@ -191,23 +189,23 @@ class Linked:
         return {} if self._decoder is None else self._decoder.filled()
 
     def fork(self) -> Linked:
-        """Another session that goes on from here with an arena of its own; weights are shared where the runtimes allow it."""
+        """Another session that goes on from here with an arena of its own; weights are shared where the runtimes allow it. Where models
+        take turns in memory, a step that would close what a fork has open is a UsageError until the fork is gone."""
         with self._turn:
             made = copy(self)
             made._each, made._turn = self._each.beside(ArenaMemory(*self._each.size)), Turn()
-            made._decoder = None if self._decoder is None else self._decoder.forked(made._of_main())
+            made._decoder = None if self._decoder is None else self._decoder.forked(made._of_main(), made._each.memory)
             made._rows = {name: rows.forked(made._view(name)) for name, rows in self._rows.items()}
             return made
 
-    def _of_main(self) -> dict[str, EntryRun]:
-        return {name: run for name, run in self._each.runs.items() if run.record.model == self.models[0]}
+    def _of_main(self) -> Lazy:
+        return Lazy(self._each, [name for name, entry in self.entries.items() if entry.model == self.models[0]])
 
     def _leading_to(self, input: str) -> list[LinkRecord]:
         return [link for link in self.manifest.links if link.input == input]
 
     def _view(self, input: str) -> Any:
-        """Where the entry that takes the most of it reads an input."""
-        return max((run.place(input) for run in self._of_main().values()), key=lambda view: view.nbytes)
+        return view_of(self.manifest, input, self._each.slots)
 
     def _check_addresses(self) -> None:
         """Raises BundleError where a model is bound to write at another address than the other one reads from."""
@@ -234,11 +232,11 @@ class Linked:
 
     def _read(self, record: EntryRecord, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """A step of the model that links lead to."""
-        run = self._each[record.name]
         placed = {name: rows.at(0, rows.there(record.name)) for name, rows in self._rows.items() if name not in inputs}
         if self._decoder is not None:
             outputs = self._decoder.step_placed(record.name, inputs, placed) if placed else self._decoder.step(record.name, inputs)
         else:
+            run = self._each[record.name]
             short = next((name for name, view in placed.items() if view.shape != run.place(name).shape), None)
             if short is not None:
                 rows = self._rows[short]
@@ -260,9 +258,7 @@ class Linked:
                 else "it writes no rows that a step places: leave out 'at'"
             )
             raise UsageError(f"'{record.name}': {said}", help=f"step({record.name!r}, inputs{', at=ROW' if label else ''})")
-        run, tokens = self._each[record.name], tokens_of(record, inputs)
-        given = filled_up(run, inputs, tokens)
-        written = []
+        written, tokens = [], tokens_of(record, inputs)
         for link, slot, size in links:
             rows = self._rows[link.input]
             number = tokens if record.tokens is not None and not link.label else size // rows.at(0, 1).nbytes
@@ -272,8 +268,10 @@ class Linked:
                 rows.check_part(record.model or "", link.label, at or 0, number)
             else:
                 rows.check_whole(record.model or "", number)
+        run = self._placed(record, at or 0)
+        given = filled_up(run, inputs, tokens)
         try:
-            outputs = self._placed(record, at or 0).run_any(given)
+            outputs = run.run_any(given)
         except UsageError:
             raise
         except BaseException:

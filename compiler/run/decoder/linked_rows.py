@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...bundle.entries import entry_view
+from ...bundle.entries import entry_view, with_plan
 from ...bundle.link_record import LinkRecord
 from ...bundle.manifest import EntryRecord, Manifest
 from ...bundle.plan_records import ValueRecord
+from ...devices.adapter import Port
+from ...devices.views import view_at
 from ...errors import UsageError
 from ...quantities import count
-from ..session import Session
 
 
 class LinkedRows:
@@ -113,8 +114,28 @@ def outputs_of(manifest: Manifest, entry: EntryRecord) -> list[tuple[LinkRecord,
     return [(link, slot, view.arena.slots[slot].packed or 0) for link, slot in slots.items()]
 
 
-def address_of(session: Session, slot: int) -> int:
-    return session.generations[0].slots[slot].address or 0
+def view_of(manifest: Manifest, input: str, slots: Mapping[str, Sequence[Port]]) -> Any:
+    """Where the entry that takes the most of it reads an input. slots: of every entry, at their addresses."""
+    each = (slots[name][place] for name, place in _readers(manifest, input))
+    return max(map(view_at, each), key=lambda view: view.nbytes)
+
+
+def addresses_of(manifest: Manifest, slots: Mapping[str, Sequence[Port]]) -> dict[str, tuple[int, ...]]:
+    """Of every linked input, the addresses at which it is read, and written where nothing is copied."""
+    found: dict[str, dict[int, None]] = {link.input: {} for link in manifest.links}
+    for input, addresses in found.items():
+        addresses |= {slots[name][place].address or 0: None for name, place in _readers(manifest, input)}
+    for entry in manifest.entries:
+        for link, place, _ in outputs_of(manifest, entry):
+            if not link.copied:
+                found[link.input][slots[entry.name][place].address or 0] = None
+    return {input: tuple(addresses) for input, addresses in found.items()}
+
+
+def _readers(manifest: Manifest, input: str) -> list[tuple[str, int]]:
+    """Entries of the model that links lead to, and the slot that each of them has the input in."""
+    mine = [entry for entry in manifest.entries if entry.model == manifest.entries[0].model]
+    return [(entry.name, place_of(with_plan(manifest, entry).model.inputs, input)) for entry in mine]
 
 
 def tokens_of(record: EntryRecord, inputs: Mapping[str, Any]) -> int:

@@ -1,29 +1,63 @@
-"""Entries of a bundle of several models, bound to one arena: those that are open, and others that are opened when they are needed."""
+"""Entries of a bundle of several models, bound to one arena: those that are open, and others that are opened when they are needed.
+
+Where models take turns (Manifest.phases), none is open before its first step, and opening one closes those that it never is open beside.
+"""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
 from time import perf_counter
+from weakref import WeakSet
 
+from ...bundle.entries import apart
+from ...devices.adapter import Port
+from ...errors import UsageError
 from ...quantities import time
 from ..arena_memory import ArenaMemory
 from ..generation import NOT_MOVED
 from ..give_back import give_back
+from ..session import Session
 from .entry_run import EntryRun, Opener
 
 MOST_MOVED = 8
 """Places of rows at which an entry stays bound: each takes some kilobytes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What is known of an entry's session once it was open; fields are those of Session."""
+
+    devices: tuple[str, ...]
+    absent: Mapping[int, str]
+    emulated: tuple[str, ...]
+    narrow: tuple[str, ...]
+    native: tuple[str, ...]
+    not_run: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """A session and its forks, which share what they have open."""
+
+    members: WeakSet[Opened] = field(default_factory=WeakSet)
+    lock: Lock = field(default_factory=Lock)
+
+
 class Opened:
     """`runs` are the open ones, by name."""
 
-    def __init__(self, opener: Opener, memory: ArenaMemory, runs: dict[str, EntryRun]) -> None:
-        self._opener, self._memory, self.runs = opener, memory, runs
+    def __init__(self, opener: Opener, memory: ArenaMemory, runs: dict[str, EntryRun], family: _Family | None = None) -> None:
+        self._opener, self.memory, self.runs = opener, memory, runs
+        self._apart = apart(opener.manifest)
         self._moved: dict[tuple[str, tuple[tuple[int, int], ...]], EntryRun] = {}
-        self._told: list[str] = []
+        self._told: dict[str, None] = {}
         self._again: dict[str, str] = {}
+        self._ran = {name: _ran(run.session) for name, run in runs.items()}
+        self._family = family or _Family()
+        self._family.members.add(self)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -32,13 +66,37 @@ class Opened:
         return tuple(dict.fromkeys((*self._told, *self._again.values(), *(note for run in runs for note in run.session.notes))))
 
     def __getitem__(self, name: str) -> EntryRun:
-        """Opened where it is not. Raises what loading raises."""
+        """Opened where it is not, once those are closed that it is never open beside. Raises what loading raises, and UsageError where a
+        fork has one of those open."""
         found = self.runs.get(name)
         if found is None:
-            begun = perf_counter()
-            found = self.runs[name] = self._opener(name, self._memory)
-            self._again[name] = f"'{name}' was released and opened again, in {time(perf_counter() - begun)}"
+            with self._family.lock:
+                self._make_room(name)
+                begun = perf_counter()
+                found = self.runs[name] = self._opener(name, self.memory)
+            if name in self._ran:
+                self._again[name] = f"'{name}' was released and opened again, in {time(perf_counter() - begun)}"
+            self._ran[name] = _ran(found.session)
         return found
+
+    def _make_room(self, name: str) -> None:
+        """Closes those that the entry is never open beside, unless a fork has one of them."""
+        closed = self._apart[name]
+        if closed and len(self._family.members) > 1:
+            gc.collect()  # a fork that nobody has any more
+            others = [member for member in self._family.members if member is not self]
+            kept = next((one for other in others for one in other.runs if one in closed), None)
+            if kept is not None:
+                what = f"'{name}' cannot be opened: a fork of this session has '{kept}' open, and memory holds one of them"
+                raise UsageError(what, help=f"release('{kept}') of the fork, or let go of it")
+        if not closed.isdisjoint(self.runs):
+            self.release(closed)
+
+    def ran(self, name: str) -> Ran:
+        """Of an entry, which is opened where it never was."""
+        if name not in self._ran:
+            self[name]
+        return self._ran[name]
 
     def moved(self, name: str, slots: Mapping[int, int] = NOT_MOVED) -> EntryRun:
         """The entry, with slots (by index) so many bytes behind their places."""
@@ -53,16 +111,21 @@ class Opened:
 
     def release(self, names: Collection[str]) -> None:
         """Their sessions end, with the weights that those hold, and the system gets the pages of the arena that no open entry has."""
-        self._told += [note for name in names if name in self.runs for note in self.runs[name].session.notes]
+        self._told |= {note: None for name in names if name in self.runs for note in self.runs[name].session.notes}
         self.runs = {name: run for name, run in self.runs.items() if name not in names}
         self._moved = {key: run for key, run in self._moved.items() if key[0] not in names}
         gc.collect()  # a session and what it is bound to know each other
         give_back()
-        self._memory.give_back(self._opener.end_of(self.runs))
+        self.memory.give_back(self._opener.end_of(self.runs))
 
     def beside(self, memory: ArenaMemory) -> Opened:
         """The open ones, bound to another arena."""
-        return Opened(self._opener, memory, {name: run.beside(memory) for name, run in self.runs.items()})
+        return Opened(self._opener, memory, {name: run.beside(memory) for name, run in self.runs.items()}, self._family)
+
+    @property
+    def slots(self) -> Mapping[str, Sequence[Port]]:
+        """Of every entry, open or not."""
+        return self._opener.slots(self.memory)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -70,7 +133,30 @@ class Opened:
         return self._opener.size
 
 
+class Lazy(Mapping[str, EntryRun]):
+    """Some of the entries, each opened when it is looked up."""
+
+    def __init__(self, each: Opened, names: Collection[str]) -> None:
+        self._each, self._names = each, tuple(names)
+
+    def __getitem__(self, name: str) -> EntryRun:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._each[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 def opened(opener: Opener, names: Collection[str]) -> Opened:
-    """All of these, in an arena of their own. Raises what loading raises."""
+    """All of these in an arena of their own, or none yet where models take turns. Raises what loading raises."""
     memory = ArenaMemory(*opener.size)
-    return Opened(opener, memory, {name: opener(name, memory) for name in names})
+    begun = names if opener.manifest.phases is None else ()
+    return Opened(opener, memory, {name: opener(name, memory) for name in begun})
+
+
+def _ran(session: Session) -> Ran:
+    return Ran(session.devices, session.absent, session.emulated, session.narrow, session.native, session.not_run)

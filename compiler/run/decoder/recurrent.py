@@ -32,7 +32,7 @@ class Recurrent:
     ) -> None:
         """Raises what loading the segments raises."""
         self.manifest, self._turn = manifest, Turn()
-        self._each, self._size = of_entries(folder, manifest, emulate=emulate, recompile=recompile, resident=resident)
+        self._each, _, self._size = of_entries(folder, manifest, emulate=emulate, recompile=recompile, resident=resident)
 
     @property
     def sessions(self) -> dict[str, Session]:

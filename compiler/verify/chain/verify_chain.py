@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...bundle.entries import models_of, views
@@ -24,7 +25,7 @@ from .untouched_chain import UntouchedChain, Values
 
 if TYPE_CHECKING:
     from ...bundle.manifest import Manifest
-    from ..verifiable import Runnable
+    from ..verifiable import Ran
 
 UNFILLED = "what the models write does not fill what a step reads: they were not compared together"
 
@@ -33,7 +34,9 @@ class Together(Protocol):
     """A session of all models (run/decoder/linked.py)."""
 
     @property
-    def sessions(self) -> Mapping[str, Runnable]: ...
+    def ran(self) -> Mapping[str, Ran]:
+        """By entry; one that was never open is opened, where not all of them are at the same time."""
+        ...
 
     def step(self, name: str, inputs: Mapping[str, Any], *, at: int | None = None) -> Mapping[str, Any]: ...
 
@@ -70,17 +73,12 @@ class _Comparison:
         self._manifest, self._session, self._untouched, self._models, self._tell = manifest, session, untouched, models, tell
         self._chains = chains(manifest)
         self._axes = next(entry.token_axes for entry in manifest.entries if entry.model == models_of(manifest)[0])
-        each = session.sessions.values()
-        self._narrow = tuple(dict.fromkeys(name for one in each for name in one.narrow))
-        self._native = tuple(dict.fromkeys(name for one in each for name in one.native))
-        approximated = any(bound.bound > 0 for view in views(manifest) for bound in view.errors.bounds)
-        self._approximated = approximated
-        terms = NARROW if self._narrow else EXACT
-        self._terms = replace(terms, loose=APPROXIMATE) if approximated else terms
+        self._approximated = any(bound.bound > 0 for view in views(manifest) for bound in view.errors.bounds)
 
     def report(self, emulate: bool) -> VerifyReport:
         outputs = self._compared()
-        verdicts = {name: segment_verdicts(view, session) for view, (name, session) in self._views()}
+        entries = zip(views(self._manifest), self._ran.items(), strict=True)
+        verdicts = {name: segment_verdicts(view, ran) for view, (name, ran) in entries}
         segments = tuple(verdict for each in verdicts.values() for verdict in each)
         away = () if emulate else tuple(f"{name}: {said}" for name, each in verdicts.items() for said in elsewhere(each))
         reasons = (*(() if outputs else (UNFILLED,)), *differences(outputs, ()), *away)
@@ -97,16 +95,27 @@ class _Comparison:
             inputs=labels,
             approximated=self._approximated,
             limits=(),
-            emulated=tuple(f"{name}: {one}" for name, session in self._session.sessions.items() for one in session.emulated),
+            emulated=tuple(f"{name}: {one}" for name, ran in self._ran.items() for one in ran.emulated),
             narrow=self._narrow,
-            native=self._native,
+            native=tuple(dict.fromkeys(name for ran in self._ran.values() for name in ran.native)),
             segments=segments,
             runtime_faults=tuple(f"{path}: {said}" for model in self._models.values() for path, said in model.faults.items()),
             unchecked=tuple(f"{path}: {said}" if path else said for path, said in unchecked.items()),
         )
 
-    def _views(self) -> Any:
-        return zip(views(self._manifest), self._session.sessions.items(), strict=True)
+    @cached_property
+    def _ran(self) -> Mapping[str, Ran]:
+        """Asked for once the chains have run: before, entries may be closed, and would be opened for this alone."""
+        return self._session.ran
+
+    @cached_property
+    def _narrow(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for ran in self._ran.values() for name in ran.narrow))
+
+    @cached_property
+    def _terms(self) -> Terms:
+        terms = NARROW if self._narrow else EXACT
+        return replace(terms, loose=APPROXIMATE) if self._approximated else terms
 
     def _compared(self) -> tuple[TensorDifference, ...]:
         seen = []

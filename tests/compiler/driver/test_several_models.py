@@ -23,6 +23,7 @@ from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
 from autoglmc.compiler.driver.entries.compile_models import compile_models
 from autoglmc.compiler.driver.entries.result import EntriesResult
+from autoglmc.compiler.driver.entries.whole_limits import whole_memory, with_whole_limits
 from autoglmc.compiler.errors import BundleError, Infeasible, UserError, VerifyError
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.compiler.run.bundle import Bundle
@@ -154,9 +155,16 @@ def test_one_budget_holds_all_models(made: EntriesResult, tmp_path: Path) -> Non
     apart = sum(one.predicted.held["dram"].total for one in (*decoders, *alone))
     assert need < 0.8 * apart
     assert joined(tmp_path, agent, within(target, need)).manifest.limits[0].margin == 0
+    results = {name: one for name, one in made.results.items() if name != "vision"}  # without what could take turns (run/test_phases.py)
+    manifest = structs.replace(
+        made.manifest, entries=tuple(e for e in made.manifest.entries if e.name in results), links=made.manifest.links[1:]
+    )
+    names = {entry.name: entry.model or "" for entry in manifest.entries}
+    enough = whole_memory(results, names, target).held["dram"].total
+    assert with_whole_limits(manifest, results, within(target, enough)).phases is None
     with pytest.raises(Infeasible, match="all entries of the bundle together: budget dram: predicted") as failure:
-        joined(tmp_path / "less", agent, within(target, need - 1))
-    assert "leave out an entry" in failure.value.help
+        with_whole_limits(manifest, results, within(target, enough - 1))
+    assert failure.value.help.startswith(f"this plan takes {enough:,} B; leave out an entry")
 
 
 def within(target: Target, budget: int) -> Target:

@@ -14,8 +14,9 @@ import pytest
 from page_bundles import BUNDLES, made
 
 from autoglmc.compiler import cli
+from autoglmc.compiler.bundle.phase_record import PhaseRecord, PhasesRecord
 from autoglmc.compiler.report.page.drawings import HEIGHT, device_colours, draw_arena, draw_places, draw_timeline
-from autoglmc.compiler.report.page.page_data import PageData, page_data
+from autoglmc.compiler.report.page.page_data import Beside, PageData, page_data
 from autoglmc.compiler.report.page.render import embedded, render_page, render_svg
 from autoglmc.compiler.run.bundle import Bundle
 
@@ -50,6 +51,22 @@ def test_the_page_has_no_other_data(data: PageData) -> None:
     page = render_page(data)
     start = page.index('id="page-data">') + len('id="page-data">')
     assert json.loads(page[start : page.index("</script>", start)]) == json.loads(json.dumps(data))
+
+
+def test_models_that_take_turns_are_told_of(bundle: Path) -> None:
+    taken = {"vision": 3 << 20, "text": 2 << 20}
+    each = tuple(PhaseRecord(model=name, running={"dram": held}, loading={"dram": 2 * held}) for name, held in taken.items())
+    phases = PhasesRecord(at_once={"dram": 4 << 20, "<b>": 7}, each=each)
+    data = page_data(Bundle.load(bundle), Beside(phases=phases))
+    assert data["phases"] == [
+        "vision is given back before text runs: 2.0 MiB of dram and 7 B of <b>",
+        "dram: 3.0 MiB with vision (6.0 MiB while it is loaded), 2.0 MiB with text (4.0 MiB while it is loaded); "
+        "4.0 MiB if all were there at once",
+        "<b>: 0 B with vision (0 B while it is loaded), 0 B with text (0 B while it is loaded); 7 B if all were there at once",
+        "a step of one opens it and closes the other, which takes as long as loading does",
+    ]
+    page = render_page(data)
+    assert "take turns in memory" in page and "7 B of &lt;b&gt;" in page and "7 B of <b>" not in page.partition('id="page-data"')[0]
 
 
 def test_sums_are_those_of_the_manifest(bundle: Path, data: PageData) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from process_memory import private_bytes
 from small_agents import LINKS, ROWS, SPEC, Agent
 
 from autoglmc.compiler.driver.entries.compile_entries import Asked
 from autoglmc.compiler.driver.entries.compile_models import compile_models
 from autoglmc.compiler.driver.entries.result import EntriesResult
 from autoglmc.compiler.errors import UsageError
-from autoglmc.compiler.run.resident import status_bytes
 from autoglmc.compiler.state.request import StateRequest
 
 PIXELS = 150_000
@@ -29,31 +29,23 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> EntriesResult:
     return compile_models(models, "x86_cpu", links=LINKS, entries=steps, state=state, output=place, verify=False)
 
 
-def private() -> int:
-    """Bytes of this process that no file is behind, the arena's included."""
-    found = status_bytes()
-    if found is None or "RssShmem" not in found:
-        pytest.skip("this system does not tell what memory a process has")
-    return found["RssAnon"] + found["RssShmem"]
-
-
 def test_memory_falls_by_what_the_plan_says(made: EntriesResult) -> None:
     session = made.bundle.session()
     options = {"image_token": -1, "max_tokens": 6}
     expected = list(session.generate(PROMPT, images=IMAGES[:1], **options))
     held = made.results["vision"].predicted.held["dram"]
     alone = held.arena - max(made.results[name].predicted.held["dram"].arena for name in made.results if name != "vision")
-    full = private()
+    full = private_bytes()
     session.release("vision")
-    gone = full - private()
+    gone = full - private_bytes()
     assert gone == pytest.approx(held.weights + alone, rel=TOLERANCE) and alone > 1 << 21
     session.reset()
     assert list(session.generate(PROMPT, images=IMAGES[:1], **options)) == expected
     assert any(note.startswith("'vision' was released and opened again, in ") for note in session.notes)
-    assert full - private() < TOLERANCE * gone
+    assert full - private_bytes() < TOLERANCE * gone
     session.reset()
     assert list(session.generate(PROMPT, images=IMAGES[:1], release_encoder=True, **options)) == expected
-    assert full - private() == pytest.approx(gone, rel=TOLERANCE) and "vision" not in session.sessions
+    assert full - private_bytes() == pytest.approx(gone, rel=TOLERANCE) and "vision" not in session.sessions
 
 
 def test_what_others_need_stays(made: EntriesResult) -> None:
