@@ -12,8 +12,9 @@ from msgspec import to_builtins
 from ..devices.packed_weights import packing_processor, packing_runtime
 from ..errors import UsageError
 from ..quantities import size
-from .entries import views, with_plan
+from .entries import open_together, with_plan
 from .manifest import Manifest
+from .plan_records import SegmentRecord
 from .resident_record import ResidentRecord
 
 ANY = 1 << 62
@@ -23,7 +24,7 @@ ANY = 1 << 62
 def check_resident(folder: Path, manifest: Manifest, budget: int | None) -> None:
     """budget: bytes; None for what the bundle was compiled for, where it was compiled for any.
 
-    Raises UsageError, with the smallest budget that would do, where sessions of all entries of the manifest would hold more."""
+    Raises UsageError, with the smallest budget that would do, where sessions of entries that are open at the same time would hold more."""
     record = manifest.resident
     if record is None:
         if budget in (None, ANY):
@@ -33,16 +34,25 @@ def check_resident(folder: Path, manifest: Manifest, budget: int | None) -> None
     allowed = record.budget if budget is None else budget
     if allowed < 1:
         raise UsageError(f"resident is a number of bytes, at least 1, not {budget}")
-    files = dict.fromkeys(segment.file for view in views(manifest) for segment in view.segments)
-    held = [record.segments[file] for file in files if file in record.segments]
     reason = _packs_otherwise(manifest)
-    needed = sum(one.whole for one in held)
-    if not reason:
-        needed = sum(one.private for one in held) + max((one.packing for one in held), default=0)
+    needed = max(_needed(group, record, bool(reason)) for group in open_together(manifest).values())
     if needed > allowed:
         what = f"{size(allowed)} of resident weights cannot be kept: sessions hold {size(needed)} of their own{reason}"
         again = "compile the model again on this machine, or " if reason else ""
         raise UsageError(what, where=str(folder), help=f"{again}allow {needed} bytes: --resident {needed}")
+
+
+def _needed(plans: Sequence[Manifest], record: ResidentRecord, otherwise: bool) -> int:
+    """Bytes of weights that sessions of these entries hold; otherwise: where kernels want another form than the file has."""
+    held = [record.segments[file] for file in _segments(plans) if file in record.segments]
+    if otherwise:
+        return sum(one.whole for one in held)
+    return sum(one.private for one in held) + max((one.packing for one in held), default=0)
+
+
+def _segments(plans: Sequence[Manifest]) -> dict[str, SegmentRecord]:
+    """By file."""
+    return {segment.file: segment for plan in plans for segment in plan.segments}
 
 
 def _packs_otherwise(manifest: Manifest) -> str:
@@ -82,17 +92,18 @@ class Peaks:
 
 
 def peaks_of(manifest: Manifest) -> dict[str, Peaks]:
-    """By entry, each loaded alone, and where there are several "" for all of them in one session; {} without --resident."""
+    """By entry, each loaded alone, and where there are several "" for all of them in one session, or "with vision" for those that are open
+    at the same time; {} without --resident."""
     record = manifest.resident
     if record is None:
         return {}
-    plans = {entry.name: with_plan(manifest, entry) for entry in manifest.entries} or {"": manifest}
-    groups = {name: [plan] for name, plan in plans.items()}
-    return {name: _peaks(group, record) for name, group in {**groups, "": list(plans.values())}.items()}
+    groups: dict[str, tuple[Manifest, ...]] = {entry.name: (with_plan(manifest, entry),) for entry in manifest.entries}
+    groups |= {f"with {name}" if name else "": plans for name, plans in open_together(manifest).items()}
+    return {name: _peaks(group, record) for name, group in groups.items()}
 
 
 def _peaks(plans: Sequence[Manifest], record: ResidentRecord) -> Peaks:
-    segments = {segment.file: segment for plan in plans for segment in plan.segments}
+    segments = _segments(plans)
     held = [record.segments[file] for file in segments if file in record.segments]
     return Peaks(
         private=sum(one.private for one in held),

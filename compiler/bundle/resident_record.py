@@ -27,7 +27,8 @@ class ResidentRecord(Record, frozen=True, kw_only=True):
     """What --resident asked for, and how it is kept."""
 
     budget: Positive
-    """Bytes of weights that sessions of the whole bundle may hold of their own, while they are loaded and when all of them are."""
+    """Bytes of weights that sessions of the bundle may hold of their own, all together that are open at the same time, while they are
+    loaded and when all of them are."""
     least: Count
     """The smallest budget that could be kept."""
     packed: Count

@@ -18,7 +18,7 @@ from msgspec import structs
 from ...targets.model import Target
 from ..activity import doing
 from ..bundle.blobs.blob_source import joined_digest
-from ..bundle.entries import views
+from ..bundle.entries import open_together, views
 from ..bundle.files import files_of
 from ..bundle.manifest import SEGMENTS, FileRecord, Manifest
 from ..bundle.plan_records import SegmentRecord
@@ -52,7 +52,8 @@ class _Found:
 
 
 def map_weights(folder: Path, manifest: Manifest, budget: int, target: Target) -> Manifest:
-    """The manifest, to be written, of the bundle in `folder`, whose sessions together hold at most `budget` bytes of weights of their own.
+    """The manifest, to be written, of the bundle in `folder`, whose sessions hold at most `budget` bytes of weights of their own, all that
+    are open at the same time together.
 
     Raises UsageError with the smallest budget that can be kept, where this one cannot."""
     segments = {segment.file: segment for view in views(manifest) for segment in view.segments}
@@ -61,11 +62,15 @@ def map_weights(folder: Path, manifest: Manifest, budget: int, target: Target) -
         with pool.open("wb") as stream:
             collected = WeightsFile(stream)
             found = {file: _found(folder, segment, collected) for file, segment in segments.items()}
-        least = sum(one.own for one in found.values()) + max((form for one in found.values() for form in one.sizes), default=0)
+        groups = [{s.file: found[s.file] for view in plans for s in view.segments} for plans in open_together(manifest).values()]
+        together = [list(group.values()) for group in groups]
+        least = max(sum(one.own for one in group) + max((form for one in group for form in one.sizes), default=0) for group in together)
         if budget < least:
             what = f"{size(budget)} of resident weights cannot be kept: sessions hold {size(least)} of their own while they are loaded"
             raise UsageError(what, where="--resident", help=f"--resident {least} (bytes) is the smallest that can")
-        chosen = _chosen(list(found.values()), budget)
+        chosen = frozenset[Places]()
+        for group in together:
+            chosen = _chosen(group, budget, chosen)
         files, packed = _written(folder, manifest, found, chosen, pool)
     held = {file: _held(one, chosen) for file, one in found.items()}
     record = ResidentRecord(
@@ -115,21 +120,21 @@ def _length(tensor: onnx.TensorProto) -> int:
     return next((int(entry.value) for entry in tensor.external_data if entry.key == "length"), len(tensor.raw_data))
 
 
-def _chosen(found: Sequence[_Found], budget: int) -> Set[Places]:
-    """Forms that go into the file: those that save most, until the rest fits, and beside it the largest of them, which a session packs for
-    itself before it takes the file's."""
+def _chosen(found: Sequence[_Found], budget: int, before: Set[Places]) -> frozenset[Places]:
+    """Forms that go into the file beside those that do already: those that save most, until the rest fits, and beside it the largest of
+    them, which a session packs for itself before it takes the file's."""
     saved: dict[Places, int] = {}
     sizes: dict[Places, int] = {}
     for form in (form for one in found for each in one.forms.values() for form in each):
         saved[form.places], sizes[form.places] = saved.get(form.places, 0) + form.size, form.size
-    private = sum(one.own for one in found) + sum(saved.values())
-    chosen: set[Places] = set()
-    for places in sorted(saved, key=lambda places: (-saved[places], places)):
+    chosen = saved.keys() & before
+    private = sum(one.own for one in found) + sum(size for places, size in saved.items() if places not in chosen)
+    for places in sorted(saved.keys() - chosen, key=lambda places: (-saved[places], places)):
         if private + max((sizes[one] for one in chosen), default=0) <= budget:
             break
         chosen.add(places)
         private -= saved[places]
-    return chosen
+    return frozenset(before | chosen)
 
 
 def _held(found: _Found, chosen: Set[Places]) -> HeldRecord:

@@ -19,8 +19,10 @@ from small_agents import LINKS, PIXELS, ROWS, SPEC, Agent
 
 from autoglmc.compiler import cli
 from autoglmc.compiler.api.compile import compile as compile_bundle
+from autoglmc.compiler.bundle.entries import open_together
 from autoglmc.compiler.bundle.manifest import Manifest
 from autoglmc.compiler.bundle.manifest_json import to_json
+from autoglmc.compiler.bundle.phase_record import PhaseRecord, PhasesRecord
 from autoglmc.compiler.bundle.resident import peaks_of
 from autoglmc.compiler.bundle.weights import WEIGHTS
 from autoglmc.compiler.devices.packed_weights import CHOOSING
@@ -28,6 +30,8 @@ from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
 from autoglmc.compiler.driver.entries.compile_models import compile_models
 from autoglmc.compiler.driver.resident_weights import resident_budget
+from autoglmc.compiler.emit.map_weights import map_weights
+from autoglmc.compiler.emit.package import write_manifest
 from autoglmc.compiler.errors import BundleError, UsageError
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.compiler.plan.held import weight_bytes
@@ -179,6 +183,7 @@ def write(folder: Path, manifest: Manifest) -> None:
 
 
 def test_all_models_of_a_bundle_are_held_within_one_budget(tmp_path: Path) -> None:
+    """Where models take turns, those that are open together: less will do."""
     agent, images = Agent(spec=replace(SPEC, layers=1)), np.random.default_rng(0).standard_normal((ROWS, PIXELS)).astype(np.float32)
     options: dict[str, Any] = {"links": LINKS, "entries": ENTRIES, "state": StateRequest((("past.*", "present.*"),), 32), "verify": False}
 
@@ -196,7 +201,22 @@ def test_all_models_of_a_bundle_are_held_within_one_budget(tmp_path: Path) -> No
     least = int(refused.value.help.split()[1])
     bundle = made("tight", least)
     assert held(bundle) == least and set(peaks_of(bundle.manifest)) == {*(entry.name for entry in bundle.manifest.entries), ""}
-    assert steps(bundle) == steps(made("plain", None))
+    plain = made("plain", None)
+    expected = steps(plain)
+    assert steps(bundle) == expected
+    each = tuple(PhaseRecord(model=model, running={}, loading={}) for model in ("vision", "decoder"))
+    in_turn, target = structs.replace(plain.manifest, phases=PhasesRecord(at_once={}, each=each)), load_target("x86_cpu")
+    record = bundle.manifest.resident
+    assert record is not None
+    groups = [[s.file for plan in plans for s in plan.segments] for plans in open_together(in_turn).values()]
+    enough = max(sum(record.segments[file].whole for file in files) for files in groups)
+    free = map_weights(plain.folder, in_turn, enough, target)
+    less = map_weights(plain.folder, in_turn, enough - 1, target)
+    assert free.resident is not None and free.resident.packed == 0 and less.resident is not None and less.resident.packed > 0
+    write_manifest(plain.folder, less)
+    again = Bundle.load(plain.folder)
+    most = [one.private + one.packing for name, one in peaks_of(again.manifest).items() if name in ("with vision", "with decoder")]
+    assert len(most) == 2 and max(most) < enough < sum(one.whole for one in record.segments.values()) and steps(again) == expected
 
 
 def test_verify_asks_what_a_bundle_computes_and_not_what_it_takes(tight: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
