@@ -4,8 +4,9 @@
 
 The encoder has one input and one output, rows of the decoder's `inputs_embeds`; the table of words goes from `input_ids` to those; the
 decoder has caches past* that go out as present*. Two prompts: one of one run, and one with two images, the first of which a full run would
-end in. Predicted memory is compared with that of four bundles, one for each entry. Ends with 1 where a token differs though the two best
-logits are further apart than CLOSE, where bytes are copied between models, or four bundles take less.
+end in. Predicted memory is compared with that of four bundles, one for each entry. Then the same models are compiled for a budget that all
+of them at once exceed by a byte, so that they take turns. Ends with 1 where a token differs though the two best logits are further apart
+than CLOSE, where bytes are copied between models, four bundles take less, or taking turns changes a token or takes as much.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ import onnxruntime
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
 from autoglmc.compiler.driver.entries.compile_models import compile_models
+from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.compiler.run.decoder.linked import Linked
 from autoglmc.compiler.state.request import StateRequest
 
@@ -56,21 +59,25 @@ def measured(given: argparse.Namespace, folder: Path) -> int:
     links = [f"vision.{features.name}=decoder.inputs_embeds@image", f"embed.{chain['embed'].get_outputs()[0].name}=decoder.inputs_embeds"]
     entries = {"prefill": Asked(shapes={}, tokens=given.prefill), "decode": Asked(shapes={}, tokens=1)}
     state, begun = StateRequest((("past*", "present*"),), given.max_length), time.perf_counter()
-    made = compile_models(models, given.target, links=links, entries=entries, state=state, output=folder / "whole", emulate=True)
+    common: dict[str, Any] = {"links": links, "entries": entries, "state": state, "emulate": True}
+    made = compile_models(models, given.target, output=folder / "whole", **common)
     print(f"compiled in {time.perf_counter() - begun:.1f} s, {'verified' if made.verified else 'NOT verified'}")
-    session, equal = made.bundle.session(emulate=True), True
+    session, equal, prompts = made.bundle.session(emulate=True), True, []
     for places in ([AT], [given.prefill - rows // 2, 2 * given.prefill + rows]):
         ids = draw.integers(0, VOCABULARY, places[-1] + rows + BEHIND).tolist()
         images = {at: draw.standard_normal(image.shape).astype(np.float32) for at in places}
         count = min(given.tokens, given.max_length - len(ids) + 1)
         expected, closest = by_hand(chain, ids, images, count)
-        same = in_bundle(session, ids, rows, images, count) == expected
+        found = in_bundle(session, ids, rows, images, count)
+        prompts.append(((ids, rows, images, count), found))
+        same = found == expected
         equal = equal and (same or closest < CLOSE)
         said = f"{'equal' if same else 'DIFFER'}; the two best logits were {closest:.2g} apart at the closest"
         print(f"{count} tokens behind {len(ids)}, images at {places}: {said}")
     copied = sum(link.copied for link in made.manifest.links)
     print(f"bytes copied between models: {copied}")
-    whole = next(int(limit.value or 0) for limit in made.manifest.limits if limit.kind == "budget")
+    budget = next(limit for limit in made.manifest.limits if limit.kind == "budget")
+    whole = int(budget.value or 0)
     alone = [
         compile_entries(
             models["decoder"], given.target, {name: one}, state=state, output=folder / name, verify=False, emulate=True
@@ -82,7 +89,16 @@ def measured(given: argparse.Namespace, folder: Path) -> int:
     alone.append(compile_model(models["embed"], given.target, shapes=tokens, output=folder / "embed", verify=False, emulate=True))
     apart = sum(one.predicted.memory for one in alone)
     print(f"memory predicted: {whole:,} B, of four bundles {apart:,} B ({whole / apart:.2f}x)")
-    return 0 if made.verified and equal and not copied and whole < apart else 1
+    machine = load_target(given.target)
+    memories = tuple(replace(one, budget=whole - 1) if one.name == budget.subject else one for one in machine.memories)
+    tight = compile_models(models, replace(machine, memories=memories), output=folder / "tight", **common)
+    most = next(int(limit.value or 0) for limit in tight.manifest.limits if limit.kind == "budget")
+    print(f"in turn: {most:,} B of {budget.subject} ({most / whole:.2f}x); {tight.manifest.phases}")
+    session = tight.bundle.session(emulate=True)
+    unchanged = all(in_bundle(session, *prompt) == tokens for prompt, tokens in prompts)
+    print(f"tokens in turn: {'the same' if unchanged else 'DIFFER'}")
+    good = made.verified and tight.verified and equal and unchanged and not copied
+    return 0 if good and most < whole < apart else 1
 
 
 def in_bundle(agent: Linked, ids: list[int], rows: int, images: dict[int, np.ndarray], count: int) -> list[int]:
