@@ -26,6 +26,18 @@ def in_both(one: Measurement, other: Measurement) -> tuple[Measurement, Measurem
     return restricted(one), restricted(other)
 
 
+def beside(names: Sequence[str], found: Sequence[Sequence[Prediction]], bounds: Sequence[float]) -> int:
+    """Prints the shares of both; 1 where those of the first are more than POINTS below."""
+    print(f"{len({p.case for p in found[0]})} models of {len({p.network for p in found[0]})} networks were measured whole by both")
+    below = False
+    for bound, (apart, low, high) in compared(found[0], found[1], bounds).items():
+        shares = ", ".join(f"{name} {np.mean([p.error <= bound for p in made]):.1%}" for name, made in zip(names, found, strict=True))
+        below |= apart < -POINTS
+        print(f"within {bound:.0%}: {shares}; {100 * apart:+.1f} points (bootstrap {100 * low:+.0f}..{100 * high:+.0f})")
+    print(f"{names[0]} is {'more than' if below else 'not more than'} {100 * POINTS:.0f} points below {names[1]}")
+    return int(below)
+
+
 def compared(one: Sequence[Prediction], other: Sequence[Prediction], bounds: Sequence[float]) -> Mapping[float, tuple[float, float, float]]:
     """By error: how much larger the share of `one` within it is, and the 90 % interval of that, networks drawn with replacement, the same
     for both: a network that is hard for either is not what the two differ by."""

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .indices import gathered
 from .integers.weights import weight_scales
 from .node import FLOAT, Converter, TfliteNode
 from .order import channels_last, plain, stored
@@ -99,7 +98,7 @@ def _transposed(node: TfliteNode, x: Tensor, weights: Tensor, bias: Tensor, g: G
 
 
 def _pays_by_phases(g: Grown, channels: int) -> bool:
-    """Whether one convolution computes less than TRANSPOSE_CONV, which XNNPACK runs phase by phase, each on blocks of channels of its own."""
+    """Whether one convolution computes less than TRANSPOSE_CONV, which XNNPACK runs phase by phase, each on its own blocks of channels."""
 
     def blocks(count: int) -> int:
         return -(-count // BLOCK)
@@ -183,28 +182,27 @@ def _begins(node: TfliteNode, sizes: Any, out: Any, kernel: Any, strides: Any) -
 
 
 def _depth_to_space(node: TfliteNode) -> None:
-    """LiteRT's order is DCR; for CRD the channels are gathered in front."""
-    import numpy
-
+    """LiteRT's order is DCR; for CRD the channels are put into it in front."""
     block, x = node.attribute("blocksize"), node.read(0, channels_last(4))
     if node.attribute("mode", "DCR") == "CRD":
-        channels = x.shape[3]
-        places = numpy.arange(channels).reshape(-1, block * block).T.reshape(-1)
-        x = gathered(node, x, 3, [int(place) for place in places])
+        x = _regrouped(node, x, block * block)
     shape = stored(node.out_shape(), channels_last(4))
     node.write(node.emit("DEPTH_TO_SPACE", [x], shape, blockSize=block), order=channels_last(4))
 
 
 def _space_to_depth(node: TfliteNode) -> None:
-    """LiteRT's order is that of mode DCR; for CRD the channels are gathered behind."""
-    import numpy
-
+    """LiteRT's order is that of mode DCR; for CRD the channels are put into the other behind."""
     block, shape = node.attribute("blocksize"), stored(node.out_shape(), channels_last(4))
     made = node.emit("SPACE_TO_DEPTH", [node.read(0, channels_last(4))], shape, blockSize=block)
     if node.attribute("mode", "DCR") == "CRD":
-        places = numpy.arange(shape[3]).reshape(block * block, -1).T.reshape(-1)
-        made = gathered(node, made, 3, [int(place) for place in places])
+        made = _regrouped(node, made, shape[3] // (block * block))
     node.write(made, order=channels_last(4))
+
+
+def _regrouped(node: TfliteNode, x: Tensor, inner: int) -> Tensor:
+    """The channels, of which so many each belong together, with all first ones first. (GATHER takes up to ten times as long.)"""
+    apart = node.reshape(x, (math.prod(x.shape[:3]), x.shape[3] // inner, inner))
+    return node.reshape(node.transpose(apart, (0, 2, 1)), x.shape)
 
 
 TRANSPOSED: Mapping[str, Converter] = {
