@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 BLOCK = 16
 """Channels that XNNPACK's products compute at once: one channel takes as long."""
 PHASE_BY_PHASE = 1.7
-"""How many times longer TRANSPOSE_CONV with strides takes than a convolution of as many operations (LiteRT 2.3.0 on x86-64, 12 sizes: 1.6
-to 2.0; with one channel 25 in all)."""
+"""How many times longer TRANSPOSE_CONV with strides takes than a convolution of as many operations (LiteRT 2.3.0 on x86-64, twelve
+sizes: 1.6 to 2.0)."""
 
 
 @dataclass(frozen=True, slots=True)
