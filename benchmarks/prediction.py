@@ -7,6 +7,7 @@
     python benchmarks/prediction.py --memory        # private memory, each network left out of its fit
     python benchmarks/prediction.py --compile       # only compile what will be measured, which needs no quiet machine
     python benchmarks/prediction.py --minutes 7     # measure for seven minutes; the same command again goes on
+    python benchmarks/prediction.py --runtime litert --beside ort   # of the models that both measured: as good as the other's?
     python benchmarks/prediction.py --second        # two calibrations, their passes in turn: how far do predictions move?
 
 Thread CPU time of one thread, interleaved passes.
@@ -31,6 +32,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import prediction_judge as judge
+from prediction_beside import beside, in_both
 from prediction_judge import Prediction
 from prediction_raw import (
     KEPT,
@@ -47,18 +49,19 @@ from prediction_raw import (
     prepared,
 )
 
-from autoglmc.compiler.calibrate.fit_memory import MeasuredMemory, fit_memory
+from autoglmc.compiler.calibrate.fit_memory import fit_memory
 from autoglmc.compiler.calibrate.fit_memory import predicted as predicted_memory
 from autoglmc.compiler.calibrate.fit_write import memory_text
 from autoglmc.compiler.calibrate.measure_here import Subject
 from autoglmc.compiler.calibrate.records import Measurement
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.compiler.plan.memory_needs import held_weights
-from autoglmc.targets.calibration import MemoryModel
 
 LEAST = {0.10: 0.73, 0.15: 0.82, 0.20: 0.88}
 GOAL = {0.10: 0.75, 0.15: 0.85, 0.20: 0.92}
 MOST_MEDIAN, MOST_NUMBERS, COVERAGE, LEAST_KEPT = 0.05, 45, (0.85, 0.95), 0.93
+NAMES = {"ort": "onnxruntime", "openvino": "openvino", "litert": "litert"}
+"""What measurements call the runtimes."""
 OTHER = 0.05
 """By how much another runtime than onnxruntime may be worse."""
 WITH_FORMS = (
@@ -83,9 +86,12 @@ def main() -> int:
     parser.add_argument("--orders", action="store_true")
     parser.add_argument("--memory", action="store_true")
     parser.add_argument("--second", action="store_true")
+    parser.add_argument("--beside", choices=list(TARGETS), metavar="RUNTIME")
     options = parser.parse_args()
     target = load_target(TARGETS[options.runtime])
-    judge.TARGET.update({"onnxruntime": target, "openvino": target, "litert": target})
+    judge.TARGET.update(dict.fromkeys(NAMES.values(), target))
+    if options.beside:
+        return _beside(options, target)
     if options.memory:
         return _memory(options.runtime, options.again)
     if options.compile:
@@ -123,6 +129,13 @@ def _print_floor(found: Measurement) -> None:
 
 
 def _held_out(runtime: str, found: Measurement, target: object, splits: int) -> int:
+    every, shares, numbers = _predicted(runtime, found, target, splits)
+    _print_whole(every)
+    return _verdict(runtime, every, shares, numbers)
+
+
+def _predicted(runtime: str, found: Measurement, target: object, splits: int) -> tuple[list[Prediction], Sequence[float], int]:
+    """Of the networks that each split holds out; the mean shares of the splits, and the numbers of the largest fit."""
     whole = [s for s in found.segments if not s.single and s.latency]
     every: list[Prediction] = []
     numbers, shares = [], []
@@ -134,8 +147,20 @@ def _held_out(runtime: str, found: Measurement, target: object, splits: int) -> 
         shares.append([np.mean([one.error <= bound for one in made]) for bound in LEAST])
         every += made
         print(f"  split {len(shares)}: {' / '.join(f'{share:.0%}' for share in shares[-1])}", file=sys.stderr)
-    _print_whole(every)
-    return _verdict(runtime, every, np.mean(shares, axis=0), max(numbers))
+    return every, np.mean(shares, axis=0).tolist(), max(numbers)
+
+
+def _beside(options: argparse.Namespace, target: object) -> int:
+    """Both in the same splits, from what is kept of them or measured now."""
+    one, other = options.runtime, options.beside
+    targets = {one: target, other: load_target(TARGETS[other])}
+    judge.TARGET.update({NAMES[runtime]: targets[runtime] for runtime in targets})
+    both = [
+        measured(runtime, name_of(options.every), partial(networks_of, every=options.every), False, options.minutes, options.passes)
+        for runtime in targets
+    ]
+    found = [_predicted(runtime, kept, targets[runtime], options.splits)[0] for runtime, kept in zip(targets, in_both(*both), strict=True)]
+    return beside(list(targets), found, list(LEAST))
 
 
 def _print_whole(every: Sequence[Prediction]) -> None:
@@ -239,14 +264,6 @@ def _memory(runtime: str, again: bool) -> int:
     assert whole is not None
     print(f"fitted to all: memory {memory_text(whole)}")
     return 0 if len(off) >= 12 and np.sum(off <= 0.25) >= 10 and np.all(off <= 0.40) else 1
-
-
-def _print_memory(one: MeasuredMemory, model: MemoryModel, guess: float) -> None:
-    weights = held_weights(one.needs, model)
-    terms = (("base", model.base), ("weights", weights), ("working", guess - model.base - weights))
-    shown = " + ".join(f"{size / 2**20:.1f} {name}" for name, size in terms)
-    what = f"{one.private / 2**20:7.1f} MiB measured, {guess / 2**20:7.1f} predicted"
-    print(f"{one.case:24} {what} ({shown}), {guess / one.private:.2f}x")
 
 
 def _errors(ratios: Sequence[float]) -> np.ndarray:

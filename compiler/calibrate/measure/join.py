@@ -11,6 +11,9 @@ from .segment_kernels import Kernel
 PREFIXES = re.compile(r"^(fused |fusedMatMul_|fused_|InsertedPrecisionFreeCast_)")
 SUFFIXES = re.compile(r"(/WithoutBiases|_nchwc|_nhwc|_bn|_mul|_quant|_token_\d+|/?\w*Fusion\w*/?|/\w*Transformer\w*/?)$")
 MOST_SUFFIXES = 4
+LAYOUT = "Reorder"
+"""A change of layout, as OpenVINO calls it: where images are channels last or in blocks of channels, a single convolution has one on either
+side, and a network hardly any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from ...errors import UserError
 from ..records import MeasuredKernel, MeasuredSegment
 from .expanded import join_expanded
 from .gate import AGREEING, Judged, judge_chunks, judge_profile
-from .join import Joined, join
+from .join import LAYOUT, Joined, join
 from .overhead import Overhead, of_model, refined
 from .segment_kernels import SegmentKernels, segment_kernels
 from .source import Profile, Runnable, Source
@@ -23,8 +23,6 @@ PROFILED = 2
 PREPARING = 0.05
 RETRIES = 3
 """Further passes over what the gate refused."""
-LAYOUT = "Reorder"
-"""What OpenVINO calls a change of layout: it has one on either side of a single convolution, and hardly any in a network."""
 Tell = Callable[[str], None]
 
 

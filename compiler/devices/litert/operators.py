@@ -14,6 +14,8 @@ class FileOperator:
     """ "CONV_2D"."""
     writes: tuple[str, ...]
     """Names of its outputs."""
+    reads: tuple[str, ...] = ()
+    """Names of its operands, constants among them."""
 
 
 def operators_in(content: Any) -> tuple[FileOperator, ...]:
@@ -27,6 +29,7 @@ def operators_in(content: Any) -> tuple[FileOperator, ...]:
     for operator in map(graph.Operators, range(graph.OperatorsLength())):
         code = model.OperatorCodes(operator.OpcodeIndex())
         written = [graph.Tensors(operator.Outputs(k)).Name().decode() for k in range(operator.OutputsLength())]
+        read = [graph.Tensors(operator.Inputs(k)).Name().decode() for k in range(operator.InputsLength()) if operator.Inputs(k) >= 0]
         number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-        found.append(FileOperator(names.get(number, str(number)), tuple(written)))
+        found.append(FileOperator(names.get(number, str(number)), tuple(written), tuple(read)))
     return tuple(found)

@@ -10,7 +10,7 @@ from ..onnx_sizes import slice_ranges
 from .indices import gathered
 from .node import Converter, TfliteNode
 from .order import after_reshape, after_transpose, blocks_of, plain, stored
-from .pieces import padded, sliced, split
+from .pieces import padded, repeated, sliced, split
 
 if TYPE_CHECKING:
     import numpy
@@ -82,15 +82,12 @@ def _slice(node: TfliteNode) -> None:
 
 def _tile(node: TfliteNode) -> None:
     order = node.order
-    repeats = node.whole_numbers(1)
-    node.write(node.emit("TILE", [node.read(0, order), node.numbers([repeats[axis] for axis in order])], stored(node.out_shape(), order)))
+    node.whole_numbers(1)  # raises Refused where they are computed
+    node.write(repeated(node, node.read(0, order), stored(node.out_shape(), order)))
 
 
 def _expand(node: TfliteNode) -> None:
-    x, shape = node.beside(0, node.order), stored(node.out_shape(), node.order)
-    if x.shape != shape:
-        x = node.emit("BROADCAST_TO", [x, node.numbers(list(shape))], shape)
-    node.write(x)
+    node.write(repeated(node, node.beside(0, node.order), stored(node.out_shape(), node.order)))
 
 
 def _pad(node: TfliteNode) -> None:

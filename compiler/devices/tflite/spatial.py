@@ -6,96 +6,26 @@ What has one spatial axis is done with a second one of size 1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .depthwise import MOST_PLACES, depthwise_in_parts
 from .elementwise import joined
 from .integers.weights import bias_numbers, integer_bias, weight_scales
 from .node import FLOAT, Converter, TfliteNode
 from .order import channels_last, plain, stored
-from .pieces import padded, sliced
+from .pieces import reached, sliced
 from .products import connected
 from .records import Scales, Tensor
+from .window import SAME, VALID, Window, window
 
 if TYPE_CHECKING:
     import numpy
 
     Array = numpy.ndarray[Any, Any]
 
-SAME, VALID = 0, 1
 LOWEST = -3.4028234663852886e38
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """For each of the two spatial axes; `pads` as (begin, end), those that the output's size needs."""
-
-    kernel: tuple[int, int]
-    strides: tuple[int, int]
-    dilations: tuple[int, int]
-    pads: tuple[tuple[int, int], tuple[int, int]]
-    sizes: tuple[int, int]
-    out: tuple[int, int]
-
-    @property
-    def reach(self) -> tuple[int, int]:
-        a, b = ((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilations, strict=True))
-        return a, b
-
-    @property
-    def is_same(self) -> bool:
-        """Whether LiteRT's SAME pads as much, at the same ends."""
-        axes = zip(self.sizes, self.out, self.strides, self.reach, self.pads, strict=True)
-        return all(out == -(-size // s) and pads == _same(size, out, s, reach) for size, out, s, reach, pads in axes)
-
-    def options(self, padding: int) -> dict[str, int]:
-        return {"padding": padding, "strideH": self.strides[0], "strideW": self.strides[1]}
-
-    def dilation_options(self) -> dict[str, int]:
-        return {"dilationHFactor": self.dilations[0], "dilationWFactor": self.dilations[1]}
-
-
-def _same(size: int, out: int, stride: int, reach: int) -> tuple[int, int]:
-    total = max((out - 1) * stride + reach - size, 0)
-    return total // 2, total - total // 2
-
-
-def window(node: TfliteNode, kernel: Sequence[int]) -> Window:
-    """Raises Refused for more than two spatial axes. The pads at the end are what the output's size leaves, so that ceil_mode and floor
-    need no case of their own."""
-    sizes, out = node.shape(0)[2:], node.out_shape()[2:]
-    if len(sizes) not in (1, 2):
-        raise node.refuse(f"{len(sizes)} spatial dims are not converted, only 1 and 2")
-    strides, dilations = (list(node.attribute(name, [1] * len(sizes))) for name in ("strides", "dilations"))
-    begins = _begins(node, sizes, kernel, strides, dilations)
-    axes = list(zip(sizes, kernel, strides, dilations, begins, out, strict=True))
-    ends = [(o - 1) * s + (k - 1) * d + 1 - size - begin for size, k, s, d, begin, o in axes]
-    pads = list(zip(begins, ends, strict=True))
-    if min(begins) < 0:
-        raise node.refuse("negative pads are not converted")
-    if len(sizes) == 1:
-        pads, axes = [(0, 0), *pads], [(1, 1, 1, 1, 0, 1), *axes]
-    size, k, stride, dilation, _, o = zip(*axes, strict=True)
-    return Window(_two(k), _two(stride), _two(dilation), (pads[0], pads[1]), _two(size), _two(o))
-
-
-def _two(values: Sequence[int]) -> tuple[int, int]:
-    return values[0], values[1]
-
-
-def _begins(node: TfliteNode, sizes: Sequence[int], kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> list[int]:
-    """Padding in front. SAME_UPPER and SAME_LOWER: ONNX's definition, the output is ceil(size / stride)."""
-    mode = node.attribute("auto_pad", "NOTSET")
-    if mode == "VALID":
-        return [0] * len(sizes)
-    if mode == "NOTSET":
-        return list(node.attribute("pads", [0] * (2 * len(sizes))))[: len(sizes)]
-    found = []
-    for size, k, stride, dilation in zip(sizes, kernel, strides, dilations, strict=True):
-        total = max((-(-size // stride) - 1) * stride + (k - 1) * dilation + 1 - size, 0)
-        found.append(total // 2 if mode == "SAME_UPPER" else total - total // 2)
-    return found
 
 
 def plane(node: TfliteNode, index: int = 0) -> Tensor:
@@ -113,9 +43,8 @@ def write_plane(node: TfliteNode, made: Tensor) -> None:
 
 def _enclosed(node: TfliteNode, x: Tensor, w: Window, value: float = 0) -> Tensor:
     """Padded or cut so that no window is partly outside."""
-    spans = [range(size + min(end, 0)) for size, (_, end) in zip(w.sizes, w.pads, strict=True)]
-    x = sliced(node, x, [range(x.shape[0]), *spans, range(x.shape[3])])
-    return padded(node, x, [(0, 0), *((a, max(b, 0)) for a, b in w.pads), (0, 0)], value)
+    spans = [range(-begin, size + end) for size, (begin, end) in zip(w.sizes, w.pads, strict=True)]
+    return reached(node, x, [range(x.shape[0]), *spans, range(x.shape[3])], value)
 
 
 def _conv(node: TfliteNode) -> None:
@@ -127,17 +56,19 @@ def _conv(node: TfliteNode) -> None:
         return
     w = window(node, shape[2:])
     x = plane(node)
-    padding = SAME if w.is_same else VALID
-    x = x if padding == SAME else _enclosed(node, x, w)
-    target = (x.shape[0], *w.out, shape[0])
     depthwise = groups == node.shape(0)[1] and groups > 1
     kernel = _kernel(node, 1, (3, 1, 2, 0) if depthwise else (0, 2, 3, 1), depthwise)
+    bias = bias_of(node, shape[0])
+    if depthwise and shape[0] == groups and math.prod(w.kernel) > MOST_PLACES and kernel.data is not None and node.scales(0) is None:
+        write_plane(node, depthwise_in_parts(node, x, kernel, bias, w))
+        return
+    padding = SAME if w.is_same else VALID
+    x = x if padding == SAME else _enclosed(node, x, w)
     options = {**w.options(padding), **w.dilation_options()}
     if depthwise:
-        made = node.emit("DEPTHWISE_CONV_2D", [x, kernel, bias_of(node, shape[0])], target, depthMultiplier=shape[0] // groups, **options)
-    else:
-        made = node.emit("CONV_2D", [x, kernel, bias_of(node, shape[0])], target, **options)
-    write_plane(node, made)
+        options["depthMultiplier"] = shape[0] // groups
+    code = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
+    write_plane(node, node.emit(code, [x, kernel, bias], (x.shape[0], *w.out, shape[0]), **options))
 
 
 def _is_one_product(node: TfliteNode, groups: int) -> bool:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .indices import gathered
 from .integers.weights import weight_scales
 from .node import FLOAT, Converter, TfliteNode
 from .order import channels_last, plain, stored
-from .pieces import sliced, split
+from .pieces import reached, sliced, split
 from .records import Tensor
-from .spatial import SAME, VALID, bias_of, plane, write_plane
+from .spatial import bias_of, plane, write_plane
+from .window import SAME, VALID
 
 if TYPE_CHECKING:
     import numpy
 
     Array = numpy.ndarray[Any, Any]
+
+BLOCK = 16
+"""Channels that XNNPACK's products compute at once: one channel takes as long."""
+PHASE_BY_PHASE = 1.7
+"""How many times longer TRANSPOSE_CONV with strides takes than a convolution of as many operations (LiteRT 2.3.0 on x86-64, twelve
+sizes: 1.6 to 2.0)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,8 @@ def _weights(node: TfliteNode) -> Tensor:
 
 def _transposed(node: TfliteNode, x: Tensor, weights: Tensor, bias: Tensor, g: Grown) -> Tensor:
     channels = weights.shape[0]
+    if x.scales is None and weights.data is not None and bias.data is not None and _pays_by_phases(g, channels):
+        return _by_phases(node, x, weights.data, bias.data, g)
     axes = list(zip(g.sizes, g.out, g.strides, g.kernel, g.begins, strict=True))
     same = all(out == n * s and max((n - 1) * s + k - out, 0) // 2 == b and k >= s for n, out, s, k, b in axes)
     full = [out if same else max((n - 1) * s + k, out + b) for n, out, s, k, b in axes]
@@ -86,6 +95,63 @@ def _transposed(node: TfliteNode, x: Tensor, weights: Tensor, bias: Tensor, g: G
     made = node.emit("TRANSPOSE_CONV", [node.numbers(list(shape)), weights, x, bias], shape, dtype=x.dtype, scales=scales, **options)
     cut = [range(0, size) if same else range(b, b + out) for size, (_, out, _, _, b) in zip(full, axes, strict=True)]
     return sliced(node, made, [range(shape[0]), *cut, range(channels)])
+
+
+def _pays_by_phases(g: Grown, channels: int) -> bool:
+    """Whether one convolution computes less than TRANSPOSE_CONV, which XNNPACK runs phase by phase, each on its own blocks of channels."""
+
+    def blocks(count: int) -> int:
+        return -(-count // BLOCK)
+
+    phases, places = math.prod(g.strides), math.prod(_taps(g))
+    return phases > 1 and places * blocks(phases * channels) < PHASE_BY_PHASE * math.prod(g.kernel) * blocks(channels)
+
+
+def _taps(g: Grown) -> tuple[int, ...]:
+    """Places of the input, along each axis, that one element of the output is computed from."""
+    return tuple(-(-k // s) for k, s in zip(g.kernel, g.strides, strict=True))
+
+
+def _by_phases(node: TfliteNode, x: Tensor, weights: Array, bias: Array, g: Grown) -> Tensor:
+    """A convolution that has the elements between two strides (the phases) as channels, which become rows and columns behind it."""
+    import numpy
+
+    channels, phases = weights.shape[0], math.prod(g.strides)
+    axes = list(zip(g.sizes, g.out, g.strides, _taps(g), g.begins, strict=True))
+    firsts = [b // s for _, _, s, _, b in axes]
+    counts = [(b + out - 1) // s - first + 1 for (_, out, s, _, b), first in zip(axes, firsts, strict=True)]
+    spans = [range(a - n + 1, a + c) for (_, _, _, n, _), a, c in zip(axes, firsts, counts, strict=True)]
+    x = reached(node, x, [range(x.shape[0]), *spans, range(x.shape[3])])
+    kernel, added = node.numbers(_phased(weights, g), FLOAT), node.numbers(numpy.tile(bias, phases), FLOAT)
+    options = {"padding": VALID, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+    made = node.emit("CONV_2D", [x, kernel, added], (x.shape[0], *counts, phases * channels), **options)
+    spread = _spread(node, made, g.strides, channels)
+    cut = [range(b - a * s, b - a * s + out) for (_, out, s, _, b), a in zip(axes, firsts, strict=True)]
+    return sliced(node, spread, [range(x.shape[0]), *cut, range(channels)])
+
+
+def _phased(weights: Array, g: Grown) -> Array:
+    """[phases · O, taps, taps, I] of [O, H, W, I]: what each phase has of the kernel, its end first."""
+    import numpy
+
+    taps, (rows, columns), (o, _, _, i) = _taps(g), g.strides, weights.shape
+    whole = numpy.zeros((o, taps[0] * rows, taps[1] * columns, i), weights.dtype)
+    whole[:, : g.kernel[0], : g.kernel[1]] = weights
+    apart = whole.reshape(o, taps[0], rows, taps[1], columns, i)[:, ::-1, :, ::-1]
+    return apart.transpose(2, 4, 0, 1, 3, 5).reshape(rows * columns * o, *taps, i)
+
+
+def _spread(node: TfliteNode, x: Tensor, strides: Sequence[int], channels: int) -> Tensor:
+    """[N, H · rows, W · columns, C] of [N, H, W, rows · columns · C]."""
+    n, height, width, _ = x.shape
+    rows, columns = strides
+    shape = (n, height * rows, width * columns, channels)
+    if rows == 1:
+        return node.reshape(x, shape)
+    if rows == columns:
+        return node.emit("DEPTH_TO_SPACE", [x], shape, blockSize=rows)
+    apart = node.reshape(x, (n * height, width, rows, columns * channels))
+    return node.reshape(node.transpose(apart, (0, 2, 1, 3)), shape)
 
 
 def _dilated(values: Array, dilations: Sequence[int]) -> Array:
@@ -116,28 +182,27 @@ def _begins(node: TfliteNode, sizes: Any, out: Any, kernel: Any, strides: Any) -
 
 
 def _depth_to_space(node: TfliteNode) -> None:
-    """LiteRT's order is DCR; for CRD the channels are gathered in front."""
-    import numpy
-
+    """LiteRT's order is DCR; for CRD the channels are put into it in front."""
     block, x = node.attribute("blocksize"), node.read(0, channels_last(4))
     if node.attribute("mode", "DCR") == "CRD":
-        channels = x.shape[3]
-        places = numpy.arange(channels).reshape(-1, block * block).T.reshape(-1)
-        x = gathered(node, x, 3, [int(place) for place in places])
+        x = _regrouped(node, x, block * block)
     shape = stored(node.out_shape(), channels_last(4))
     node.write(node.emit("DEPTH_TO_SPACE", [x], shape, blockSize=block), order=channels_last(4))
 
 
 def _space_to_depth(node: TfliteNode) -> None:
-    """LiteRT's order is that of mode DCR; for CRD the channels are gathered behind."""
-    import numpy
-
+    """LiteRT's order is that of mode DCR; for CRD the channels are put into the other behind."""
     block, shape = node.attribute("blocksize"), stored(node.out_shape(), channels_last(4))
     made = node.emit("SPACE_TO_DEPTH", [node.read(0, channels_last(4))], shape, blockSize=block)
     if node.attribute("mode", "DCR") == "CRD":
-        places = numpy.arange(shape[3]).reshape(block * block, -1).T.reshape(-1)
-        made = gathered(node, made, 3, [int(place) for place in places])
+        made = _regrouped(node, made, shape[3] // (block * block))
     node.write(made, order=channels_last(4))
+
+
+def _regrouped(node: TfliteNode, x: Tensor, inner: int) -> Tensor:
+    """The channels, of which so many each belong together, with all first ones first. (GATHER takes up to ten times as long.)"""
+    apart = node.reshape(x, (math.prod(x.shape[:3]), x.shape[3] // inner, inner))
+    return node.reshape(node.transpose(apart, (0, 2, 1)), x.shape)
 
 
 TRANSPOSED: Mapping[str, Converter] = {

@@ -7,6 +7,7 @@ from functools import cache
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoglmc.compiler.calibrate.measure.join import LAYOUT
 from autoglmc.compiler.calibrate.measure.litert_names import KINDS, reported
 from autoglmc.compiler.devices.litert.operators import FileOperator
 from autoglmc.compiler.devices.litert.profiler import Event
@@ -33,13 +34,50 @@ def most(tags: tuple[str, ...], codes: tuple[str, ...]) -> int:
 
 
 @given(st.lists(st.sampled_from(TAGS), max_size=9), st.lists(st.sampled_from(CODES), max_size=9))
-def test_as_many_events_as_can_be_are_paired_in_order(tags: list[str], codes: list[str]) -> None:
+def test_as_many_events_as_can_be_are_paired_in_order_and_the_rest_where_kinds_fit(tags: list[str], codes: list[str]) -> None:
     operators = [FileOperator(code, (f"t{number}",)) for number, code in enumerate(codes)]
     (found,) = reported([[event(f"{tag} (NHWC, F32)") for tag in tags]], operators)
     pairs = [(tag, int(one.others[0][1:])) for tag, one in zip(tags, found, strict=True) if one.others]
     assert all(codes[place] in KINDS[tag] for tag, place in pairs)
-    assert [place for _, place in pairs] == sorted({place for _, place in pairs})
-    assert len(pairs) == most(tuple(tags), tuple(codes))
+    taken = {place for _, place in pairs}
+    assert len(taken) == len(pairs) >= most(tuple(tags), tuple(codes))
+    alone = [tag for tag, one in zip(tags, found, strict=True) if not one.others]
+    left = {code for place, code in enumerate(codes) if place not in taken}
+    assert not any(left & KINDS.get(tag, frozenset()) for tag in alone)
+
+
+def names(events: list[Event], operators: list[FileOperator]) -> list[tuple[str, ...]]:
+    (found,) = reported([events], operators)
+    return [(*one.others, *one.near)[:1] for one in found]
+
+
+def test_a_convolution_of_one_pixel_is_a_product_for_xnnpack() -> None:
+    """Not left to its neighbours: an Add would have a convolution's time."""
+    operators = [
+        FileOperator(code, (name,)) for code, name in (("CONV_2D", "a"), ("DEPTHWISE_CONV_2D", "b"), ("CONV_2D", "c"), ("ADD", "d"))
+    ]
+    ran = ("Fully Connected (NC, F32) GEMM", "Convolution (NHWC, F32) DWConv", "Fully Connected (NC, F32) GEMM", "Add (ND)")
+    assert names([event(kind) for kind in ran], operators) == [("a",), ("b",), ("c",), ("d",)]
+
+
+def test_an_activation_that_xnnpack_runs_apart_belongs_to_the_operator_that_has_it_inside() -> None:
+    operators = [FileOperator(code, (name,)) for code, name in (("ADD", "a"), ("CONV_2D", "b"))]
+    ran = ("Add (ND)", "Clamp (NC)", "Convolution (NHWC, F32) IGEMM")
+    assert names([event(kind) for kind in ran], operators) == [("a",), ("a",), ("b",)]
+
+
+def test_what_only_turns_the_borders_of_a_file_is_a_change_of_layout() -> None:
+    """It is none between two operators, nor where nothing works channels last."""
+
+    def kinds(code: str) -> list[str]:
+        chain = (("TRANSPOSE", "x", "a"), (code, "a", "b"), ("TRANSPOSE", "b", "c"), ("ADD", "c", "d"), ("TRANSPOSE", "d", "y"))
+        operators = [FileOperator(kind, (after,), (before,)) for kind, before, after in chain]
+        tags = ("Transpose", "Convolution" if code == "CONV_2D" else "Abs", "Transpose", "Add", "Transpose")
+        (found,) = reported([[event(f"{tag} (ND)") for tag in tags]], operators)
+        return [one.kind for one in found]
+
+    assert [kind == LAYOUT for kind in kinds("CONV_2D")] == [True, False, False, False, True]
+    assert LAYOUT not in kinds("ABS")
 
 
 @given(st.lists(st.lists(st.integers(0, 9), min_size=3, max_size=3), min_size=1, max_size=5))
