@@ -121,8 +121,8 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/relax": {"compiler/hw", "targets"},
     "compiler/explain": {
-        "compiler/bundle", "compiler/emit", "compiler/inputs", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/verify",
-        "passes/graph", "passes/place", "passes/rule", "targets",
+        "compiler/bundle", "compiler/emit", "compiler/inputs", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/state",
+        "compiler/verify", "passes/graph", "passes/place", "passes/rule", "targets",
     },
     "compiler/calibrate": {
         "compiler/bundle", "compiler/devices", "compiler/driver", "compiler/hw", "compiler/inputs", "compiler/plan", "compiler/run",

@@ -20,7 +20,7 @@ from .precision_record import PrecisionRecord, ScoreRecord
 from .pruning_record import PruningRecord
 from .record import BundlePath, Count, EntryName, Positive, Record, Sha256
 from .resident_record import ResidentRecord
-from .state_record import StateRecord
+from .state_record import StateRecord, WayRecord
 from .verification_record import VerificationRecord
 
 FORMAT = 11
@@ -224,6 +224,8 @@ class EntryRecord(Record, frozen=True, kw_only=True):
     """null for the first entry, whose plan is the manifest's own."""
     model: EntryName | None = None
     """Which of the bundle's models it runs; null where there is one."""
+    ways: tuple[WayRecord, ...] = ()
+    """How it could be written, of a step that extends caches."""
 
 
 class Manifest(Record, frozen=True, kw_only=True):

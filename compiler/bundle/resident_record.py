@@ -21,6 +21,8 @@ class HeldRecord(Record, frozen=True, kw_only=True):
     """What would be private without packed forms in the file, as on a machine whose kernels want another form."""
     packing: Count
     """The largest of the mapped forms: a session packs each weight for itself and drops its copy, which is private for that moment."""
+    unmapped: Annotated[tuple[str, ...], Meta(max_length=100_000)]
+    """Names of weights with a packed form that is private: the budget had room for it."""
 
 
 class ResidentRecord(Record, frozen=True, kw_only=True):

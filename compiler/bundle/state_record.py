@@ -1,8 +1,10 @@
-"""The record of a tensor that stays in the arena from run to run."""
+"""Records of what stays in the arena from run to run, and of how a step may be written that adds to it."""
 
 from __future__ import annotations
 
-from .record import Count, Positive, Record
+from typing import Literal
+
+from .record import Count, Positive, Record, Seconds
 
 CACHE_LENGTH = "cache_length"
 """The input of a bundle with states that says how many rows of the caches are filled (passes/state/fixed_length.py adds it)."""
@@ -23,3 +25,18 @@ class StateRecord(Record, frozen=True, kw_only=True):
     """That it takes in the arena."""
     copied: Count
     """Bytes that a run copies besides the new rows: 0 where input and output are one place in the arena."""
+    reason: str
+    """Why it is copied; "" where it is not."""
+
+
+class WayRecord(Record, frozen=True, kw_only=True):
+    """A way to write a step of a decoder: attention that extends its caches, or whose new rows go out and are appended by the session."""
+
+    name: Literal["extended", "appended"]
+    taken: bool
+    seconds: Seconds | None
+    """Predicted, of one run; null where there is no plan."""
+    cost: float | None
+    """What the ways were compared by: seconds too, or what another objective counts."""
+    reason: str
+    """Why it was not compiled, or could not be; "" where it was."""

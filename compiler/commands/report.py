@@ -68,7 +68,9 @@ def report_command(
         with out.progress() as tell:
             why, machine = explain_bundle(chosen, model, target, tell)
             source = source_of(machine)
-    data = page_data(chosen, Beside(why=why, source=source, measured=measured, phases=whole.manifest.phases))
+    record = next((one for one in whole.manifest.entries if one.name == entry), None)
+    beside = Beside(why=why, source=source, measured=measured, entry=record, phases=whole.manifest.phases)
+    data = page_data(chosen, beside)
     if entry:
         others = [one.name for one in whole.manifest.entries if one.name != entry]
         out.note(f"the page is about the entry {entry}" + (f"; --entry shows {', '.join(others)}" if others else ""))

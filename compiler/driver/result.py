@@ -17,6 +17,7 @@ from ..bundle.manifest import Manifest
 from ..bundle.memory_facts import schedule_of, transfers_of
 from ..bundle.precision_record import PrecisionRecord
 from ..bundle.resident import resident_facts
+from ..bundle.state_record import WayRecord
 from ..bundle.verification_record import SegmentVerdict
 from ..emit.facts import implementations
 from ..emit.package import parts
@@ -61,6 +62,8 @@ class CompileResult:
     """The report, or why there is none: it was not asked for."""
     checked: tuple[Checked, ...] = ()
     """What each pass did to the outputs, with `verify_each`."""
+    ways: tuple[WayRecord, ...] = ()
+    """How it could be written, of a step of a decoder."""
 
     @property
     def verified(self) -> bool:

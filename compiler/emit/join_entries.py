@@ -16,7 +16,7 @@ from ..bundle.entries import plan_of
 from ..bundle.files import files_of, sha256_of
 from ..bundle.manifest import SEGMENTS, EntryRecord, FileRecord, Manifest, SourceRecord
 from ..bundle.plan_records import SegmentRecord
-from ..bundle.state_record import StateRecord
+from ..bundle.state_record import StateRecord, WayRecord
 from ..bundle.weights import WEIGHTS, WeightsFile, externalised
 from ..devices.adapter import Joining
 from ..devices.find_adapter import adapter_for
@@ -36,6 +36,8 @@ class Part:
     token_axes: Mapping[str, int]
     model: str | None = None
     """Which of several models it is of."""
+    ways: tuple[WayRecord, ...] = ()
+    """How it could be written."""
 
 
 def join_entries(
@@ -85,6 +87,7 @@ def _entry(part: Part, made: Manifest, *, first: bool) -> EntryRecord:
         token_axes=dict(part.token_axes),
         plan=None if first else plan_of(made),
         model=part.model,
+        ways=part.ways,
     )
 
 
@@ -95,11 +98,28 @@ def states_of(manifests: Sequence[Manifest], states: Sequence[tuple[str, str]], 
         each = [{slot.tensor: slot for slot in manifest.arena.slots if slot.tensor in (past, present)} for manifest in manifests]
         slot = each[0][past]
         assert all(one[past].offset == slot.offset for one in each), "caches lie at the same places in every arena (plan/states.py)"
-        whole = [one[present] for one in each if one[present].shape == slot.shape]  # the others are new rows alone
-        copied = 0 if all(one.offset == slot.offset for one in whole) else slot.bytes
-        length = 0 if axis is None else slot.shape[axis]
-        found.append(StateRecord(past=past, present=present, axis=axis or 0, length=length, bytes=slot.bytes, copied=copied))
+        whole = [k for k, one in enumerate(each) if one[present].shape == slot.shape]  # the others are new rows alone
+        apart = next((manifests[k] for k in whole if each[k][present].offset != slot.offset), None)
+        length, reason = (0 if axis is None else slot.shape[axis]), "" if apart is None else _why_apart(apart, past, present, axis)
+        copied = slot.bytes if reason else 0
+        found.append(
+            StateRecord(past=past, present=present, axis=axis or 0, length=length, bytes=slot.bytes, copied=copied, reason=reason)
+        )
     return tuple(found)
+
+
+def _why_apart(manifest: Manifest, past: str, present: str, axis: int | None) -> str:
+    """Why input and output of a state are two places in the arena of an entry."""
+    if axis is None:
+        return "every run replaces all of it, and reads it while it does"
+    readers = [one for one in manifest.segments if any(port.tensor == past for port in one.inputs)]
+    writer = next((one for one in manifest.segments if any(port.tensor == present for port in one.outputs)), None)
+    if writer is None or [one.index for one in readers] != [writer.index]:
+        named = ", ".join(dict.fromkeys(one.device for one in (*readers, *([writer] if writer else []))))
+        return f"several segments use it, on {named}: none of them both reads and extends it"
+    if any(slot.packed_on_cpu or slot.device_dtype != slot.dtype for slot in manifest.arena.slots if slot.tensor in (past, present)):
+        return f"{writer.device} pads or converts its rows"
+    return f"{writer.runtime.adapter} on {writer.device} is not known to write the new rows alone, over what it reads"
 
 
 def _write_segments(part: Part, weights: WeightsFile, folder: Path, files: dict[str, FileRecord]) -> tuple[SegmentRecord, ...]:

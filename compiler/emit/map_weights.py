@@ -140,7 +140,10 @@ def _chosen(found: Sequence[_Found], budget: int, before: Set[Places]) -> frozen
 def _held(found: _Found, chosen: Set[Places]) -> HeldRecord:
     mapped = [form.size for each in found.forms.values() for form in each if form.places in chosen]
     whole = found.own + sum(found.sizes)
-    return HeldRecord(private=whole - sum(mapped), mapped=found.mapped + sum(mapped), whole=whole, packing=max(mapped, default=0))
+    unmapped = tuple(name for name, each in found.forms.items() if any(form.places not in chosen for form in each))
+    return HeldRecord(
+        private=whole - sum(mapped), mapped=found.mapped + sum(mapped), whole=whole, packing=max(mapped, default=0), unmapped=unmapped
+    )
 
 
 def _reading(mapped: Sequence[int], target: Target) -> float | None:

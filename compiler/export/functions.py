@@ -16,9 +16,10 @@ from ..load.metadata import metadata_of
 from ..load.read_model import peek_model
 from ..load.source import Source
 from ..load.weights import model_sha256
-from ..state.fixed_models import FixedModels, Ways, fixed_models
+from ..state.fixed_models import FixedModels, fixed_models
 from ..state.replaced import replaced_states
 from ..state.request import StateRequest
+from ..state.ways import Ways
 from ..verify.terms import OTHER_KERNELS
 from . import core_ai_asset
 from .exported import Exported

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -33,7 +33,7 @@ def print_entries(facts: Facts, verbose: bool = False) -> None:
     say(screen, "bundle", [what])
     several = len({one["model"] for one in entries.values()}) > 1
     shared = len({device["name"] for one in entries.values() for device in one["devices"] if device["operators"]}) > 1
-    words = [(*([one["model"]] if several else ()), *([_devices(one)] if shared else ()), _sizes(one)) for one in entries.values()]
+    words = [(*([one["model"]] if several else ()), *([_devices(one)] if shared else ()), size_words(one)) for one in entries.values()]
     rows = [(name, *said, *_numbers(one)) for (name, one), said in zip(entries.items(), words, strict=True)]
     named = ("entry", *(["model"] if several else ()), *(["devices"] if shared else ()), "sizes")
     print_table(screen, named, ("operators", "segments", "time", "arena"), rows)
@@ -45,9 +45,9 @@ def print_entries(facts: Facts, verbose: bool = False) -> None:
         [f"{size(arena['bytes'])} for all entries" + (f", {size(arena['states'])} of it {kept}" if states else "")],
     )
     if states:
-        say(screen, kept, [*_caches(states), *_appended(entries)])
+        say(screen, kept, [*cache_lines(states), *_appended(entries)])
     if facts["links"]:
-        say(screen, "links", [_link(link) for link in facts["links"]])
+        say(screen, "links", map(link_line, facts["links"]))
     if facts["limits"]:
         say(screen, "limits", [_limit(limit) for limit in facts["limits"]])
     if facts["phases"] is not None:
@@ -65,7 +65,8 @@ def print_entries(facts: Facts, verbose: bool = False) -> None:
         _print_verdict(screen, "together", facts["together"], verbose, "models")
 
 
-def _sizes(one: Facts) -> str:
+def size_words(one: Facts) -> str:
+    """Of an entry: `8 tokens`, or its dims."""
     if one["tokens"] is not None:
         return count(one["tokens"], "token")
     return ", ".join(f"{dim} {extent}" for dim, extent in one["shapes"].items())
@@ -82,14 +83,24 @@ def _numbers(one: Facts) -> tuple[str, ...]:
     return operators, segments, time(one["latency"]["predicted"]), size(one["arena"]["bytes"])
 
 
-def _caches(states: list[Facts]) -> Iterator[str]:
+def cache_lines(states: Sequence[Facts]) -> Iterator[str]:
+    """Caches or states: their size, and what a run copies of them and why."""
     total, copied = sum(state["bytes"] for state in states), sum(state["copied"] for state in states)
     if not states[0]["length"]:
         yield f"{count(len(states), 'tensor')}, {size(total)}; a run leaves them to the next one, {size(copied)} copied"
+        yield from _copied(states)
         return
     yield f"{count(len(states), 'tensor')} of {states[0]['length']} rows, {size(total)}, in place from run to run"
-    if copied:
-        yield f"{size(copied)} of them are copied after every run: a device does not extend them in place"
+    yield from _copied(states)
+
+
+def _copied(states: Sequence[Facts]) -> Iterator[str]:
+    sizes: dict[str, int] = {}
+    for state in states:
+        sizes[state["reason"]] = sizes.get(state["reason"], 0) + state["copied"]
+    for reason, copied in sizes.items():
+        if copied:
+            yield f"{size(copied)} of them are copied after every run: {reason}"
 
 
 def _appended(entries: Facts) -> Iterator[str]:
@@ -99,7 +110,8 @@ def _appended(entries: Facts) -> Iterator[str]:
         yield f"attention there does not write them: the session puts the new rows behind the others, after a run of {sizes}"
 
 
-def _link(link: Facts) -> str:
+def link_line(link: Facts) -> str:
+    """How one model's output becomes another one's input."""
     rows = f", rows {link['label']!r} at a place that each step states" if link["label"] else ""
     how = f"{size(link['copied'])} copied in every step: {link['reason']}" if link["copied"] else "written where it is read"
     return printable(f"{link['model']}.{link['output']} is {link['input']}{rows}: {how}")

@@ -6,6 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..quantities import size, time
+from .layout import short
+from .printable import printable
+
+MOST = 12
+"""Names of weights, unless everything is to be printed."""
 
 
 def resident_lines(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -30,3 +35,13 @@ def resident_lines(facts: Mapping[str, Any]) -> Iterator[str]:
             f"{which}: load peak {size(one['loading'])} = {terms} + {one['packing']:,} while packing; "
             f"run peak {size(one['running'])} = {terms} + {one['inside']:,} inside a segment"
         )
+
+
+def weight_lines(facts: Mapping[str, Any], verbose: bool = False) -> Iterator[str]:
+    """Of each segment, which weights are packed in private memory."""
+    for file, held in facts["segments"].items():
+        names = held["unmapped"]
+        most = len(names) if verbose else MOST
+        more = f" and {len(names) - most} more (-v)" if len(names) > most else ""
+        which = f", packed: {printable(', '.join(map(short, names[:most])))}{more}" if names else ", none of them packed"
+        yield f"{file}: {size(held['mapped'])} mapped, {size(held['private'])} private{which}"

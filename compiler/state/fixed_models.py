@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...passes import stages
 from ...passes.graph.graph import Graph
@@ -24,30 +24,9 @@ from ..pipeline.whole_model import light_graph_model
 from .pairs import caches_of
 from .request import StateRequest
 from .step_inputs import StepInputs, bound, step_inputs
+from .ways import APPENDED, EXTENDED, EXTENDING, Ways
 
 HELP = "compile its steps one by one with --shape, or export the model with a plain cache: Concat(past, new), attention, causal mask"
-
-
-EXTENDED = "extended"
-"""Attention itself writes the new rows into the caches."""
-APPENDED = "appended"
-"""New rows go out, and the session puts them behind the others."""
-SPLIT = frozenset(operator for rule in WRITTEN_OUT for operator in rule.operators)
-"""Operators that become simpler ones where rows are appended, unless a device has them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ways:
-    """How steps may be written."""
-
-    names: tuple[str, ...] = (EXTENDED,)
-    whole: frozenset[str] = frozenset()
-    """Operators of SPLIT that stay as they are, since a device has them."""
-    others: bool = True
-    """Whether APPENDED is taken too where steps can be written in no other way."""
-
-
-EXTENDING = Ways()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +38,8 @@ class FixedModel:
     tokens: int
     token_axes: Mapping[str, int]
     """By input and output, the axis that tokens are along."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """By way that it is not written in, why."""
 
     @property
     def any(self) -> MemoryModel:
@@ -124,6 +105,7 @@ class _Unroller:
         last, before = (self._graph(past, tokens) for past in (sizes.past, sizes.past - 1))
         axes = {**self._inputs.axes, **self._output_axes(last)}
         written: dict[str, MemoryModel] = {}
+        refused = dict(self._ways.left_out)
         problem: NotFixable | None = None
         for way in dict.fromkeys((*self._ways.names, *([APPENDED] if self._ways.others else []))):
             if way not in self._ways.names and written:
@@ -132,11 +114,12 @@ class _Unroller:
             try:
                 fixed = self._fixed(Unrolled(last=graph, before=before, first=self._first), sizes, way)
                 written[way] = MemoryModel(light_graph_model(fixed), f"{self._where} ({name})")
+                refused.pop(way, None)
             except NotFixable as found:
-                problem = problem or found
+                problem, refused[way] = problem or found, str(found)
         if problem is not None and not written:
             raise ModelError(f"{problem.message}: no cache of fixed length", where=f"{self._where}, {problem.where}", help=HELP)
-        return FixedModel(written=written, tokens=tokens, token_axes=axes)
+        return FixedModel(written=written, tokens=tokens, token_axes=axes, refused=refused)
 
     def _fixed(self, graphs: Unrolled, sizes: Sizes, way: str) -> Graph:
         whole = self._ways.whole

@@ -47,9 +47,13 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 def entry_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds them to a command, as keyword arguments buckets, states, max_length, given and links."""
+    return step_options(click.option("--link", "links", metavar="OUTPUT=INPUT", multiple=True, help=LINK)(command))
+
+
+def step_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same without links: buckets, states, max_length and given."""
     bucket = click.option("--bucket", "buckets", metavar="NAME[=SIZE]", multiple=True, help=BUCKET, shell_complete=complete_buckets)
-    link = click.option("--link", "links", metavar="OUTPUT=INPUT", multiple=True, help=LINK)
-    return bucket(_state_options(link(command)))
+    return bucket(_state_options(command))
 
 
 def function_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -24,13 +24,14 @@ from ...precision.request import PrecisionRequest, check_measurable
 from ...state.fixed_models import FixedModels, fixed_models
 from ...state.replaced import replaced_states
 from ...state.request import StateRequest
+from ...state.ways import ways_of
 from ...verify.required import requirement_of
 from ..compile_model import compile_model, repro_folder
 from ..crash import crash_saved
 from ..job import Clock, Progress
 from ..resident_weights import check_resident_with, resident_budget, with_resident
 from ..result import CompileResult
-from .faster_way import faster_way, ways_of
+from .faster_way import faster_way
 from .publish_entries import Judging, Made, Wrapping, publish_entries
 from .result import EntriesResult
 from .shared_precision import shared_precision
@@ -161,5 +162,5 @@ def parts_of(
         if fixed is not None and step is not None:
             sizes = {fixed.inputs.tokens: step.tokens}
         facts: dict[str, Any] = {"shapes": sizes, "tokens": step and step.tokens, "token_axes": {} if step is None else step.token_axes}
-        parts.append(Part(name=name, folder=result.folder, manifest=result.manifest, model=model, **facts))
+        parts.append(Part(name=name, folder=result.folder, manifest=result.manifest, model=model, ways=result.ways, **facts))
     return parts

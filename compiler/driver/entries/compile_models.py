@@ -22,6 +22,7 @@ from ...load.bind_shapes import Shapes
 from ...load.source import Model, Source, beside, source_of
 from ...state.fixed_models import FixedModel, FixedModels, fixed_models
 from ...state.request import StateRequest
+from ...state.ways import ways_of
 from ...verify.required import requirement_of
 from ..compile_model import compile_model, repro_folder
 from ..crash import crash_saved
@@ -29,7 +30,7 @@ from ..job import Clock, Progress
 from ..resident_weights import check_resident_with, resident_budget, with_resident
 from ..result import CompileResult
 from .compile_entries import Asked, parts_of, tokens_of
-from .faster_way import faster_way, ways_of
+from .faster_way import faster_way
 from .linked_shapes import Sized, sized_entries
 from .publish_entries import Judging, Made, Wrapping, publish_entries
 from .result import EntriesResult

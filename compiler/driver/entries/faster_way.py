@@ -1,5 +1,5 @@
-"""A step of a decoder can be written in two ways: attention that extends its caches, which few runtimes have, or operators that any device
-may have, whose new rows the session puts into the caches. Both are compiled where both may be of use, and the faster plan is taken."""
+"""A step of a decoder can be written in two ways (compiler/state/ways.py). Both are compiled where both may be of use, and the faster plan is
+taken."""
 
 from __future__ import annotations
 
@@ -8,38 +8,35 @@ from dataclasses import replace
 from pathlib import Path
 
 from ....passes.place.objectives import LATENCY
-from ....targets.model import Target
-from ....targets.support import lists
+from ...bundle.state_record import WayRecord
 from ...errors import Infeasible, ModelError, SearchEnded, TargetError, UserError
-from ...state.fixed_models import APPENDED, EXTENDED, SPLIT, FixedModel, Ways
+from ...state.fixed_models import FixedModel
+from ...state.ways import APPENDED, EXTENDED
 from ..result import CompileResult
-
-EXTENDS = "com.microsoft::GroupQueryAttention"
-
-
-def ways_of(target: Target) -> Ways:
-    """Those that may be the faster one for an entry on the devices of the target."""
-    others = [device for device in target.devices if not lists(device, EXTENDS)]
-    names = (*([EXTENDED] if len(others) < len(target.devices) else []), *([APPENDED] if others else []))
-    whole = {operator for operator in SPLIT if any(lists(device, operator) for device in others)}
-    return Ways(names=names, whole=frozenset(whole))
 
 
 def faster_way(step: FixedModel, compiled: Callable[..., CompileResult], place: Path) -> CompileResult:
-    """compiled: takes a model and the folder of its bundle, as `output`; place: beside which that lies. Raises what compiling raises where
-    no way can be compiled, of the last one."""
-    results: list[CompileResult] = []
-    problems: list[UserError] = []
+    """compiled: takes a model and the folder of its bundle, as `output`; place: beside which that lies. The result has what became of each
+    way. Raises what compiling raises where no way can be compiled, of the last one."""
+    results: dict[str, CompileResult] = {}
+    problems: dict[str, UserError] = {}
     for way, model in step.written.items():
         try:
-            results.append(compiled(model, output=place.with_name(f"{place.name}.{way}")))
+            results[way] = compiled(model, output=place.with_name(f"{place.name}.{way}"))
         except (Infeasible, TargetError, ModelError, SearchEnded) as found:
-            problems.append(found)
+            problems[way] = found
     if not results:
-        raise problems[-1]
-    best = min(results, key=_price)
-    notes = (f"entry {place.name}: the other way to write its attention does not compile: {problem.message}" for problem in problems)
-    return replace(best, notes=(*best.notes, *notes))
+        raise list(problems.values())[-1]
+    best = min(results, key=lambda way: _price(results[way]))
+    said = {**step.refused, **{way: f"it does not compile: {problem.message}" for way, problem in problems.items()}}
+    ways = tuple(_record(way, results.get(way), said.get(way, ""), best) for way in (EXTENDED, APPENDED))
+    notes = (f"entry {place.name}: the other way to write its attention does not compile: {one.message}" for one in problems.values())
+    return replace(results[best], ways=ways, notes=(*results[best].notes, *notes))
+
+
+def _record(way: str, result: CompileResult | None, reason: str, best: str) -> WayRecord:
+    seconds, cost = (None, None) if result is None else (result.predicted.latency, _price(result))
+    return WayRecord(name=way, taken=way == best, seconds=seconds, cost=cost, reason=reason)
 
 
 def _price(result: CompileResult) -> float:

@@ -9,13 +9,14 @@ from typing import Any
 
 from msgspec import to_builtins
 
-from ...bundle.manifest import Manifest
+from ...bundle.manifest import EntryRecord, Manifest
 from ...bundle.manifest_json import to_json
 from ...bundle.phase_record import PhasesRecord
 from ...run.bundle import Bundle
 from ..phases import phase_lines
 from ..quote import NO_SOURCE, SourceLines
 from .explained import explained
+from .lasting import lasting
 from .measured import Measured, measured
 from .operators import operators_of
 from .plan_facts import plan_facts
@@ -36,6 +37,8 @@ class Beside:
     """Of the target, whose lines `why` names."""
     compiled: Mapping[str, Any] | None = None
     """`CompileResult.as_json()`."""
+    entry: EntryRecord | None = None
+    """That the page is about, of a bundle that has several."""
     measured: tuple[tuple[str, Measured], ...] = ()
     """Records by the names of their files."""
     phases: PhasesRecord | None = None
@@ -52,6 +55,7 @@ def page_data(bundle: Bundle, beside: Beside = NOTHING) -> PageData:
     - manifest: manifest.json as it is.
     - package: bytes of the files, by what they are; the manifest itself is not counted.
     - predicted: the schedule in seconds (predicted.py).
+    - lasting: sentences about what stays from run to run, by heading (lasting.py).
     - graph: segments and what goes between them (segment_graph.py).
     - tensors, operators: of the segments (operators.py).
     - why: what devices say of the operators (explained.py), plan: what the compilation knew besides (plan_facts.py); null where not given.
@@ -67,6 +71,7 @@ def page_data(bundle: Bundle, beside: Beside = NOTHING) -> PageData:
         "manifest": json.loads(to_json(manifest)),
         "package": _package(manifest),
         "predicted": predicted(manifest),
+        "lasting": lasting(manifest, beside.entry),
         "graph": segment_graph(manifest),
         **shown,
         "why": None if beside.why is None else explained(beside.why, shown, manifest, beside.source),

@@ -19,8 +19,9 @@ from autoglmc.compiler.driver.entries.result import EntriesResult
 from autoglmc.compiler.driver.result import CompileResult
 from autoglmc.compiler.errors import Infeasible, UserError
 from autoglmc.compiler.load.source import MemoryModel, source_of
-from autoglmc.compiler.state.fixed_models import APPENDED, EXTENDED, Ways, fixed_models
+from autoglmc.compiler.state.fixed_models import fixed_models
 from autoglmc.compiler.state.request import StateRequest
+from autoglmc.compiler.state.ways import APPENDED, EXTENDED, Ways
 
 LENGTH = 64
 WHOLE = "com.microsoft::GroupQueryAttention"

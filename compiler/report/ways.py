@@ -1,0 +1,32 @@
+"""The lines of a screen about how a step of a decoder is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..quantities import time
+
+WRITTEN = {
+    "extended": "attention writes the new rows into the caches",
+    "appended": "new rows go out, and the session puts them behind the others",
+}
+"""What a step does with its new rows, by way."""
+Facts = Mapping[str, Any]
+
+
+def way_lines(ways: Sequence[Facts]) -> Iterator[str]:
+    """The way that was taken, and what became of the other one. ways: WayRecords as plain data."""
+    taken = next(one for one in ways if one["taken"])
+    yield WRITTEN[taken["name"]]
+    for other in (one for one in ways if not one["taken"]):
+        yield f"the other way, where {WRITTEN[other['name']]}: {_other(taken, other)}"
+
+
+def _other(taken: Facts, other: Facts) -> str:
+    if other["reason"] or other["seconds"] is None or taken["seconds"] is None:
+        return f"no plan, since {other['reason']}" if other["reason"] else "it was not planned"
+    more = other["seconds"] - taken["seconds"]
+    words = f"{time(other['seconds'])} predicted, {time(abs(more))} {'more' if more >= 0 else 'less'}"
+    by_cost = other["cost"] is not None and other["cost"] != other["seconds"]
+    return f"{words}; by the objective that was asked for it is no better" if by_cost else words
