@@ -1,5 +1,5 @@
-"""Why the entries of a bundle are as they are: where their operators run, how a step of a decoder is written, what is copied from run to run,
-and which weights sessions hold. All of it stands in the bundle."""
+"""Why the entries of a bundle are as they are: where their operators run, how a step of a decoder is written, what is copied from run to
+run, and which weights sessions hold. All of it stands in the bundle."""
 
 from __future__ import annotations
 

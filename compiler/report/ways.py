@@ -11,7 +11,8 @@ WRITTEN = {
     "extended": "attention writes the new rows into the caches",
     "appended": "new rows go out, and the session puts them behind the others",
 }
-"""What a step does with its new rows, by way."""
+"""What becomes of the new rows of a step, by way."""
+OTHERWISE = {"extended": "attention that writes them itself", "appended": "rows that the session appends"}
 Facts = Mapping[str, Any]
 
 
@@ -20,13 +21,13 @@ def way_lines(ways: Sequence[Facts]) -> Iterator[str]:
     taken = next(one for one in ways if one["taken"])
     yield WRITTEN[taken["name"]]
     for other in (one for one in ways if not one["taken"]):
-        yield f"the other way, where {WRITTEN[other['name']]}: {_other(taken, other)}"
+        yield f"{OTHERWISE[other['name']]}: {_other(taken, other)}"
 
 
 def _other(taken: Facts, other: Facts) -> str:
     if other["reason"] or other["seconds"] is None or taken["seconds"] is None:
-        return f"no plan, since {other['reason']}" if other["reason"] else "it was not planned"
+        return f"not planned: {other['reason']}" if other["reason"] else "not planned"
     more = other["seconds"] - taken["seconds"]
     words = f"{time(other['seconds'])} predicted, {time(abs(more))} {'more' if more >= 0 else 'less'}"
     by_cost = other["cost"] is not None and other["cost"] != other["seconds"]
-    return f"{words}; by the objective that was asked for it is no better" if by_cost else words
+    return f"{words}, but no better by the objective" if by_cost else words

@@ -1,18 +1,19 @@
-"""How a step of a decoder may be written: attention that extends its caches, which few runtimes have, or operators that any device may have,
-whose new rows the session puts into the caches."""
+"""How a step of a decoder may be written: attention that extends its caches, which few runtimes have, or operators that any device may
+have, whose new rows the session puts into the caches."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from ...passes.library import WRITTEN_OUT
 from ...targets.model import Target
 from ...targets.support import lists
 
-EXTENDED = "extended"
+EXTENDED: Final = "extended"
 """Attention itself writes the new rows into the caches."""
-APPENDED = "appended"
+APPENDED: Final = "appended"
 """New rows go out, and the session puts them behind the others."""
 SPLIT = frozenset(operator for rule in WRITTEN_OUT for operator in rule.operators)
 """Operators that become simpler ones where rows are appended, unless a device has them."""

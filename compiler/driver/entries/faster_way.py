@@ -1,11 +1,12 @@
-"""A step of a decoder can be written in two ways (compiler/state/ways.py). Both are compiled where both may be of use, and the faster plan is
-taken."""
+"""A step of a decoder can be written in two ways (compiler/state/ways.py). Both are compiled where both may be of use, and the faster plan
+is taken."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from ....passes.place.objectives import LATENCY
 from ...bundle.state_record import WayRecord
@@ -34,7 +35,7 @@ def faster_way(step: FixedModel, compiled: Callable[..., CompileResult], place: 
     return replace(results[best], ways=ways, notes=(*results[best].notes, *notes))
 
 
-def _record(way: str, result: CompileResult | None, reason: str, best: str) -> WayRecord:
+def _record(way: Literal["extended", "appended"], result: CompileResult | None, reason: str, best: str) -> WayRecord:
     seconds, cost = (None, None) if result is None else (result.predicted.latency, _price(result))
     return WayRecord(name=way, taken=way == best, seconds=seconds, cost=cost, reason=reason)
 

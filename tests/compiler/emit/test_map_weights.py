@@ -76,6 +76,20 @@ def outputs(bundle: Bundle) -> list[bytes]:
     return [array.tobytes() for array in made]
 
 
+def test_the_record_names_the_weights_whose_packed_forms_are_private(tight: Bundle, tmp_path: Path, least: int) -> None:
+    """By the files: a packed form that is mapped is noted at its weight."""
+    roomy = decoder(tmp_path / "b", 100 * least)
+    packable: dict[str, set[str]] = {}
+    for bundle in (roomy, tight):
+        assert bundle.manifest.resident is not None
+        for file, held in bundle.manifest.resident.segments.items():
+            tensors = onnx.load(bundle.folder / file, load_external_data=False).graph.initializer
+            mapped = {one.name for one in tensors if any(entry.key.startswith("prepacked") for entry in one.external_data)}
+            assert mapped.isdisjoint(held.unmapped) and bool(mapped) == (bundle is tight)
+            assert packable.setdefault(file, mapped | set(held.unmapped)) == mapped | set(held.unmapped)
+    assert all(packable.values())
+
+
 def test_outputs_are_equal_to_the_bit(tight: Bundle, plain: Bundle) -> None:
     assert outputs(tight) == outputs(plain)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,12 +11,15 @@ import pytest
 from cryptography.hazmat.primitives import serialization as pem
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from growing_cache import check_tokens
+from msgspec import structs
 from small_decoders import SPECS, decoder
 from small_decoders import Decoder as Spec
 
 from autoglmc.compiler import cli
+from autoglmc.compiler.bundle.entries import views
 from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
 from autoglmc.compiler.driver.entries.result import EntriesResult
+from autoglmc.compiler.emit.join_entries import states_of
 from autoglmc.compiler.errors import UsageError
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.compiler.state.request import StateRequest
@@ -168,3 +172,23 @@ def test_a_bundle_of_entries_is_compressed_and_signed_as_a_whole(tmp_path: Path,
     del first
     assert list(fork.generate([1, 2, 3], max_tokens=4)) == list(packed.session().generate([1, 2, 3], max_tokens=4))
     assert packed.verify(model).verified
+
+
+def test_a_cache_in_two_places_says_why(bundle: Bundle) -> None:
+    """Made up of a plan that has it in one: which device splits caches depends on runtimes that are not here."""
+    plan, pairs = views(bundle.manifest)[0], [("past.0.k", "present.0.k")]
+
+    def said(**changes: Any) -> str:
+        slots = [structs.replace(one, **changes) if one.tensor == "present.0.k" else one for one in plan.arena.slots]
+        moved = structs.replace(plan, arena=structs.replace(plan.arena, slots=tuple(slots)), segments=segments)
+        (state,) = states_of([plan, moved], pairs, 2)
+        assert state.copied == (state.bytes if state.reason else 0)
+        return state.reason
+
+    segments = plan.segments
+    assert said() == ""
+    assert said(offset=1 << 20) == "ort on cpu is not known to write the new rows alone, over what it reads"
+    assert said(offset=1 << 20, device_dtype="fp16") == "cpu pads or converts its rows"
+    one = structs.replace(plan.segments[0], index=1, device="npu", outputs=())
+    segments = (*plan.segments, one)
+    assert said(offset=1 << 20) == "several segments use it, on cpu, npu: none of them both reads and extends it"
