@@ -44,6 +44,8 @@ class DeployedState:
     present: str
     length: int | None
     """Tokens that they hold at most; None for states that every run replaces."""
+    dtype: str
+    """That they are kept in, "fp16"; "" for the model's."""
     origin: Origin
 
 
@@ -70,3 +72,8 @@ class Deployment:
     def length(self) -> int | None:
         """Tokens that the states hold at most; all say the same (grammar/lower/deploy.py)."""
         return self.states[0].length if self.states else None
+
+    @property
+    def cache_dtype(self) -> str:
+        """That the states are kept in, "" for the model's; all say the same."""
+        return self.states[0].dtype if self.states else ""

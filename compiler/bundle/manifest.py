@@ -23,7 +23,7 @@ from .resident_record import ResidentRecord
 from .state_record import StateRecord, WayRecord
 from .verification_record import VerificationRecord
 
-FORMAT = 11
+FORMAT = 12
 """Version of the bundle format; a reader refuses any other."""
 MANIFEST = "manifest.json"
 SEGMENTS = "segments"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from .record import Count, Positive, Record, Seconds
+from .record import Count, Positive, Record, Seconds, Share
 
 CACHE_LENGTH = "cache_length"
 """The input of a bundle with states that says how many rows of the caches are filled (passes/state/fixed_length.py adds it)."""
@@ -27,6 +27,10 @@ class StateRecord(Record, frozen=True, kw_only=True):
     """Bytes that a run copies besides the new rows: 0 where input and output are one place in the arena."""
     reason: str
     """Why it is copied; "" where it is not."""
+    dtype: str
+    """Of its values in the arena."""
+    bound: Share
+    """The largest relative error of a value in it: that of rounding to `dtype`, where the model has another one; else 0."""
 
 
 class WayRecord(Record, frozen=True, kw_only=True):

@@ -110,6 +110,7 @@ def compile_command(
     states: Sequence[str],
     max_length: int | None,
     given: Sequence[str],
+    cache_dtype: str | None,
     links: Sequence[str],
     emulate: bool,
     out: Output,
@@ -143,9 +144,10 @@ def compile_command(
     from ..run.array_files import read_arrays
     from ..state.request import state_request
 
-    words = Words(tuple(models), target or "", tuple(links), tuple(states), max_length, tuple(given), tuple(buckets), tuple(shapes))
+    stepped = (tuple(states), max_length, tuple(given), cache_dtype, tuple(buckets))
+    words = Words(tuple(models), target or "", tuple(links), *stepped, tuple(shapes))
     words = words.checked() if deploy is None else words_of(deploy, words)
-    models, target, links, states, max_length, given, buckets, shapes = words.all
+    models, target, links, states, max_length, given, cache_dtype, buckets, shapes = words.all
     if allow_unverified and required:
         raise UsageError("--allow-unverified and --require-verified exclude each other")
     pruned = prune_request(prune, prune_layers, calibration_data, save_pruned)
@@ -157,7 +159,7 @@ def compile_command(
     asked = asked_accuracy(accuracy)
     if asked and (pareto is not None or stop_after is not None):
         raise UsageError(f"{'--pareto' if pareto is not None else '--stop-after'} and --accuracy exclude each other")
-    state = state_request(states, max_length, given)
+    state = state_request(states, max_length, given, cache_dtype or "")
     if links and len(models) == 1:
         raise UsageError("--link joins several models, and there is one", help="give the files of all of them")
     model, several = models[0], state is not None or len(buckets) > 1 or len(models) > 1

@@ -46,6 +46,7 @@ def why_command(
     states: Sequence[str],
     max_length: int | None,
     given: Sequence[str],
+    cache_dtype: str | None,
     device: str | None,
     tries: int,
     effort: float,
@@ -70,7 +71,7 @@ def why_command(
     from ..load.bind_shapes import parse_shapes
     from ..state.request import state_request
 
-    state = state_request(states, max_length, given)
+    state = state_request(states, max_length, given, cache_dtype or "")
     with out.progress() as tell:
         machine = read_target(target, tell)
         several = state is not None or len(buckets) > 1
@@ -129,18 +130,20 @@ def _bundle(folder: Path, node: str, out: Output) -> int:
 
 
 def _bundle_facts(bundle: Bundle, node: str) -> dict[str, Any]:
-    """Of its entries, where it has any, and of the forms that were chosen, where any were. Raises UsageError for a name that is in neither."""
+    """Of its entries, where it has any, and of the forms that were chosen, where any were. Raises UsageError for a name in neither."""
     from ..errors import UsageError
     from ..explain.bundle_entries import entries_of_bundle
     from ..explain.bundle_forms import forms_of_bundle
 
     manifest, facts, problems = bundle.manifest, dict[str, Any](), list[UsageError]()
-    asked = [lambda: entries_of_bundle(manifest, bundle.folder, node)] if manifest.entries else []
+    asked: list[Callable[[], dict[str, Any]]] = []
+    if manifest.entries:
+        asked.append(lambda: entries_of_bundle(manifest, bundle.folder, node))
     if manifest.precision is not None or not asked:
         asked.append(lambda: forms_of_bundle(manifest, node, str(bundle.folder)))
-    for one in asked:
+    for facts_of in asked:
         try:
-            facts |= one()
+            facts |= facts_of()
         except UsageError as problem:
             problems.append(problem)
     if not facts:

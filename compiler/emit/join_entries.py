@@ -8,19 +8,21 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from msgspec import structs
 
 from ..bundle.blobs.blob_source import joined_digest
 from ..bundle.entries import plan_of
 from ..bundle.files import files_of, sha256_of
-from ..bundle.manifest import SEGMENTS, EntryRecord, FileRecord, Manifest, SourceRecord
+from ..bundle.manifest import SEGMENTS, BoundRecord, EntryRecord, FileRecord, Manifest, SourceRecord
 from ..bundle.plan_records import SegmentRecord
 from ..bundle.state_record import StateRecord, WayRecord
 from ..bundle.weights import WEIGHTS, WeightsFile, externalised
 from ..devices.adapter import Joining
 from ..devices.find_adapter import adapter_for
 from ..errors import BundleError
+from .cache_bounds import cache_bounds, rounding_of
 from .join_links import LinkPlan, link_records
 
 
@@ -41,11 +43,16 @@ class Part:
 
 
 def join_entries(
-    parts: Sequence[Part], states: Sequence[tuple[str, str]], axis: int | None, folder: Path, links: Sequence[LinkPlan] = ()
+    parts: Sequence[Part],
+    states: Sequence[tuple[str, str]],
+    axis: int | None,
+    folder: Path,
+    links: Sequence[LinkPlan] = (),
+    dtype: str = "",
 ) -> Manifest:
     """Writes the files of all parts into the empty `folder`; returns the manifest of the whole, which is not written. states: inputs that
     of the first part's model that stay from run to run, with their outputs; axis: along which they grow, None where they do not. links:
-    outputs of further models that are inputs of the first one."""
+    outputs of further models that are inputs of the first one. dtype: that states are kept in, "" for the model's."""
     files: dict[str, FileRecord] = {}
     (folder / SEGMENTS).mkdir()
     with (folder / SEGMENTS / WEIGHTS).open("wb") as stream:
@@ -60,6 +67,8 @@ def join_entries(
                 _copy_blob(part, old, new, folder)
     files |= _compiled_files([segment for segments in renamed for segment in segments], folder, files)
     joined = [structs.replace(part.manifest, segments=segments) for part, segments in zip(parts, renamed, strict=True)]
+    bounds = cache_bounds(states, dtype)
+    joined = [_bounded(made, bounds) if part.model == parts[0].model else made for part, made in zip(parts, joined, strict=True)]
     entries = tuple(_entry(part, made, first=k == 0) for k, (part, made) in enumerate(zip(parts, joined, strict=True)))
     by_model: dict[str | None, list[Manifest]] = {}
     for part, made in zip(parts, joined, strict=True):
@@ -68,10 +77,14 @@ def join_entries(
         joined[0],
         files=files,
         entries=entries,
-        states=states_of(by_model[parts[0].model], states, axis),
+        states=states_of(by_model[parts[0].model], states, axis, rounding_of(dtype) if dtype else 0.0),
         models={name: _source(made[0]) for name, made in by_model.items() if name is not None and name != parts[0].model},
         links=link_records(links, by_model),
     )
+
+
+def _bounded(manifest: Manifest, bounds: tuple[BoundRecord, ...]) -> Manifest:
+    return structs.replace(manifest, errors=structs.replace(manifest.errors, bounds=(*manifest.errors.bounds, *bounds)))
 
 
 def _source(manifest: Manifest) -> SourceRecord:
@@ -91,8 +104,10 @@ def _entry(part: Part, made: Manifest, *, first: bool) -> EntryRecord:
     )
 
 
-def states_of(manifests: Sequence[Manifest], states: Sequence[tuple[str, str]], axis: int | None) -> tuple[StateRecord, ...]:
-    """Of the entries together: in place where it is so in each of them."""
+def states_of(
+    manifests: Sequence[Manifest], states: Sequence[tuple[str, str]], axis: int | None, bound: float = 0.0
+) -> tuple[StateRecord, ...]:
+    """Of the entries together: in place where it is so in each of them. bound: the relative error of what is kept in them."""
     found = []
     for past, present in states:
         each = [{slot.tensor: slot for slot in manifest.arena.slots if slot.tensor in (past, present)} for manifest in manifests]
@@ -102,16 +117,15 @@ def states_of(manifests: Sequence[Manifest], states: Sequence[tuple[str, str]], 
         apart = next((manifests[k] for k in whole if each[k][present].offset != slot.offset), None)
         length, reason = (0 if axis is None else slot.shape[axis]), "" if apart is None else _why_apart(apart, past, present, axis)
         copied = slot.bytes if reason else 0
-        found.append(
-            StateRecord(past=past, present=present, axis=axis or 0, length=length, bytes=slot.bytes, copied=copied, reason=reason)
-        )
+        facts: dict[str, Any] = {"length": length, "bytes": slot.bytes, "copied": copied, "reason": reason, "dtype": slot.dtype}
+        found.append(StateRecord(past=past, present=present, axis=axis or 0, bound=bound, **facts))
     return tuple(found)
 
 
 def _why_apart(manifest: Manifest, past: str, present: str, axis: int | None) -> str:
     """Why input and output of a state are two places in the arena of an entry."""
     if axis is None:
-        return "every run replaces all of it, and reads it while it does"
+        return "every run replaces all of it"
     readers = [one for one in manifest.segments if any(port.tensor == past for port in one.inputs)]
     writer = next((one for one in manifest.segments if any(port.tensor == present for port in one.outputs)), None)
     if writer is None or [one.index for one in readers] != [writer.index]:

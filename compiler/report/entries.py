@@ -87,20 +87,16 @@ def cache_lines(states: Sequence[Facts]) -> Iterator[str]:
     """Caches or states: their size, and what a run copies of them and why."""
     total, copied = sum(state["bytes"] for state in states), sum(state["copied"] for state in states)
     if not states[0]["length"]:
-        yield f"{count(len(states), 'tensor')}, {size(total)}; a run leaves them to the next one, {size(copied)} copied"
-        yield from _copied(states)
+        left = f"a run leaves them to the next one, {size(copied)} copied: {states[0]['reason']}"
+        yield f"{count(len(states), 'tensor')}, {size(total)}; {left}"
         return
     yield f"{count(len(states), 'tensor')} of {states[0]['length']} rows, {size(total)}, in place from run to run"
-    yield from _copied(states)
-
-
-def _copied(states: Sequence[Facts]) -> Iterator[str]:
+    if states[0]["bound"]:
+        yield f"kept in {states[0]['dtype']}: each value is rounded, by at most {states[0]['bound']:.2g} of itself"
     sizes: dict[str, int] = {}
     for state in states:
         sizes[state["reason"]] = sizes.get(state["reason"], 0) + state["copied"]
-    for reason, copied in sizes.items():
-        if copied:
-            yield f"{size(copied)} of them are copied after every run: {reason}"
+    yield from (f"{size(bytes)} of them are copied after every run: {reason}" for reason, bytes in sizes.items() if bytes)
 
 
 def _appended(entries: Facts) -> Iterator[str]:

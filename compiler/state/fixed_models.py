@@ -21,7 +21,7 @@ from ..load.source import MemoryModel, Source
 from ..load.weights import check_weights, load_external
 from ..pipeline.run_passes import Stage
 from ..pipeline.whole_model import light_graph_model
-from .pairs import caches_of
+from .pairs import caches_of, check_dtype
 from .request import StateRequest
 from .step_inputs import StepInputs, bound, step_inputs
 from .ways import APPENDED, EXTENDED, EXTENDING, Ways
@@ -55,6 +55,8 @@ class FixedModels:
     """By entry."""
     inputs: StepInputs
     length: int
+    dtype: str = ""
+    """That the caches are kept in; "" for the model's."""
     axis: int = ROWS_AXIS
     """Of the caches, that their rows are along."""
     counter: str = CACHE_LENGTH
@@ -86,18 +88,21 @@ def fixed_models(
         model, _ = read_model(source)
         if check_weights(model, source):
             load_external(model, source)
-        inputs = step_inputs(model, caches_of(model, request, where), shapes, where, request.given)
+        caches = caches_of(model, request, where)
+        check_dtype(model, caches, request.dtype, where)
+        inputs = step_inputs(model, caches, shapes, where, request.given)
     with stage("fix caches"):
-        unroller = _Unroller(MemoryModel(model, where), inputs, length, ways)
+        unroller = _Unroller(MemoryModel(model, where), inputs, length, ways, request.dtype)
         steps = {name: unroller.step(name, number) for name, number in tokens.items()}
-    return FixedModels(steps=steps, inputs=inputs, length=length)
+    return FixedModels(steps=steps, inputs=inputs, length=length, dtype=request.dtype)
 
 
 class _Unroller:
     """Loads the model for one length of the past after the other."""
 
-    def __init__(self, model: MemoryModel, inputs: StepInputs, length: int, ways: Ways) -> None:
+    def __init__(self, model: MemoryModel, inputs: StepInputs, length: int, ways: Ways, dtype: str) -> None:
         self._model, self._inputs, self._length, self._where, self._ways = model.proto, inputs, length, model.name, ways
+        self._dtype = dtype
         self._first = self._graph(0, length)
 
     def step(self, name: str, tokens: int) -> FixedModel:
@@ -123,7 +128,7 @@ class _Unroller:
 
     def _fixed(self, graphs: Unrolled, sizes: Sizes, way: str) -> Graph:
         whole = self._ways.whole
-        graph = fix_length(graphs, self._inputs.caches, sizes, extends=way == EXTENDED, whole="Attention" in whole)
+        graph = fix_length(graphs, self._inputs.caches, sizes, extends=way == EXTENDED, whole="Attention" in whole, dtype=self._dtype)
         if way == APPENDED:
             apply(graph, [rule for rule in WRITTEN_OUT if whole.isdisjoint(rule.operators)])
             stages.simplify(graph)

@@ -41,6 +41,17 @@ def caches_of(model: onnx.ModelProto, request: StateRequest, where: str) -> tupl
     return tuple(Cache(name, found[name]) for name in inputs if name in found)
 
 
+def check_dtype(model: onnx.ModelProto, caches: tuple[Cache, ...], dtype: str, where: str) -> None:
+    """Raises UsageError where a cache cannot be kept in that dtype: it has no more bits in the model."""
+    from ...targets.dtypes import BITS, DTYPE, FLOATS
+
+    given = {value.name: DTYPE.get(value.type.tensor_type.elem_type, "") for value in real_inputs(model.graph)}
+    same = next((cache for cache in caches if dtype and (given[cache.past] not in FLOATS or BITS[given[cache.past]] <= BITS[dtype])), None)
+    if same is not None:
+        what = f"the cache '{same.past}' is {given[same.past]} in the model: it cannot be kept in {dtype}"
+        raise UsageError(what, where=where, help="leave out --cache-dtype")
+
+
 def star(pattern: str, name: str) -> str | None:
     """What `*` stands for, "" in a pattern without; None where the name does not fit."""
     head, star, tail = pattern.partition("*")

@@ -20,17 +20,22 @@ class StateRequest:
     """Tokens that the caches hold at most; None for states that every run replaces as a whole."""
     given: tuple[str, ...] = ()
     """Masks and positions that whoever steps gives, although they could be made: positions of an image's tokens, for example."""
+    dtype: str = ""
+    """Of the caches, "fp16"; "" for the model's."""
 
 
-def state_request(patterns: Sequence[str], length: int | None, given: Sequence[str] = ()) -> StateRequest | None:
-    """From the words of --state, --max-length and --given; None where none is given. Raises UsageError."""
-    if not patterns and length is None and not given:
+def state_request(patterns: Sequence[str], length: int | None, given: Sequence[str] = (), dtype: str = "") -> StateRequest | None:
+    """From the words of --state, --max-length, --given and --cache-dtype; None where none is given. Raises UsageError."""
+    if not patterns and length is None and not given and not dtype:
         return None
     if not patterns:
-        raise UsageError(f"--{'max-length' if length is not None else 'given'} needs --state beside it", help=FORM)
+        option = "max-length" if length is not None else "given" if given else "cache-dtype"
+        raise UsageError(f"--{option} needs --state beside it", help=FORM)
+    if dtype and length is None:
+        raise UsageError("--cache-dtype is for caches that grow: it needs --max-length beside it", help="--max-length TOKENS")
     if given and length is None:
         raise UsageError("--given is for caches that grow: it needs --max-length beside it", help="--max-length TOKENS")
-    return StateRequest(tuple(_pattern(word) for word in patterns), length, tuple(given))
+    return StateRequest(tuple(_pattern(word) for word in patterns), length, tuple(given), dtype)
 
 
 def _pattern(word: str) -> tuple[str, str]:

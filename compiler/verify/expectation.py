@@ -28,11 +28,11 @@ class Expectation:
     """And with their steps taken otherwise."""
 
     @staticmethod
-    def of(label: str, answer: Answer, rounded: Answer) -> Expectation:
-        """answer: of the untouched model; rounded: of the same inputs, rounded in other ways."""
+    def of(label: str, answer: Answer, rounded: Answer, more: tuple[Mapping[str, Any], ...] = ()) -> Expectation:
+        """answer: of the untouched model; rounded: of the same inputs, rounded in other ways; more: further ways."""
         assert answer.own is not None
         half = () if rounded.half is None else (rounded.half,)
-        ways = (answer.own, *rounded.noise, *half)
+        ways = (answer.own, *rounded.noise, *half, *more)
         return Expectation(label, expected_of(answer), answer.own, ways, rounded.optimised, rounded.floats, rounded.steps)
 
     def sample(self, name: str, got: Any) -> Sample:

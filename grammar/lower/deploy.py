@@ -21,6 +21,8 @@ MOST = 64
 MOST_LINKS = 1000
 FEWEST = 2
 """Tokens that a cache holds at most."""
+CACHE_DTYPES = ("fp16",)
+"""That caches may be kept in, in place of the model's own."""
 
 
 class _Parts:
@@ -156,15 +158,17 @@ def _state(reader: Reader, parts: _Parts, context: Context) -> None:
     if present is None:
         return
     known = PROPERTIES["deploy"]["state"]
-    word = reader.take_choice(known.words, known.choice) if reader.peek() is not None else None
+    word = reader.take_choice(known.words[:1], known.choice) if reader.peek() is not None else None
     length = _whole(reader, FEWEST, context) if word else None
+    word = reader.take_choice(known.words[1:], known.choice) if length and reader.peek() is not None else None
+    kept = reader.take_choice(CACHE_DTYPES, "a dtype of caches") if word else None
     if reader.failed:
         return
     if past.text.count("*") > 1 or past.text.count("*") != present.text.count("*"):
         message = f"`{past.span.text}` and `{present.span.text}` need one `*` each, or none"
         context.report.error("HW0001", past.span.to(present.span), message)
         return
-    state = DeployedState(past=past.text, present=present.text, length=length, origin=past.span.origin)
+    state = DeployedState(past=past.text, present=present.text, length=length, dtype=kept.text if kept else "", origin=past.span.origin)
     parts.states.append((state, past))
 
 
@@ -207,5 +211,8 @@ def _check_states(parts: _Parts, context: Context) -> None:
         if state.length != parts.states[0][0].length:
             note = Note("the first one", parts.states[0][1].span)
             context.report.error("HW0208", past.span, "states hold different numbers of tokens", "give all the same `max`", (note,))
+        if state.dtype != parts.states[0][0].dtype:
+            note = Note("the first one", parts.states[0][1].span)
+            context.report.error("HW0208", past.span, "caches are kept in different dtypes", "give all the same, or none", (note,))
     if parts.given and not any(state.length for state, _ in parts.states):
         context.report.error("HW0104", parts.given[0].span, "`given` is about caches: it needs a `state` with `max`")

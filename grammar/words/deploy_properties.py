@@ -22,10 +22,10 @@ DEPLOY: Mapping[str, Property] = {
         takes=("model",), repeated=True, words=("rows",), choice="a property of a link", blank="",
     ),
     "state": Property(
-        'state "past.*" = "present.*" max 1024;',
+        'state "past.*" = "present.*" max 1024 in fp16;',
         "Inputs that stay from run to run, and the outputs that take their place; `*` is the same in both. With `max` they are caches of "
-        "so many tokens at most; without, every run replaces them.",
-        repeated=True, words=("max",), choice="a property of a state", blank="",
+        "so many tokens at most, kept in the model's dtype or with `in` in that one; without, every run replaces them.",
+        repeated=True, words=("max", "in"), choice="a property of a state", blank="",
     ),
     "given": Property(
         'given "position_ids";', "An input that is given in every step, although it follows from the number of tokens.", repeated=True,

@@ -18,6 +18,7 @@ from ..graph.graph import Graph
 from ..rule.build import Builder
 from .cached_attention import Attended, made_by, unmake
 from .places import Sizes
+from .stored_rows import read, stored
 
 IN_FRONT = "filled"
 """Tensor of `Rows`, by key."""
@@ -53,27 +54,28 @@ class Rows:
         return self._known[window]
 
 
-def attend_to_rows(graph: Graph, one: Attended, rows: Rows, window: int, *, whole: bool) -> None:
-    """Writes one attention so. window: as `window_of` says; whole: it stays one operator."""
+def attend_to_rows(graph: Graph, one: Attended, shared: Rows, window: int, dtype: str, *, whole: bool) -> None:
+    """Writes one attention so. window: as `window_of` says; dtype: of the caches; whole: it stays one operator."""
     node = made_by(graph, one.node.outputs[0])
     b = Builder(graph, graph.tensor(node.inputs[0]).dtype, node.outputs[0])
-    filled, mask = rows.filled(b), rows.mask(b, window)
+    filled, mask = shared.filled(b), shared.mask(b, window)
     extended = []
     for cache, new in ((one.keys, one.new_keys), (one.values, one.new_values)):
-        kept = b.op("Where", filled, cache.past, 0.0) if whole or cache is one.values else cache.past
-        extended.append(b.op("Concat", kept, new, axis=2))
+        rows = stored(b, new, dtype)
+        past = read(b, cache.past, dtype)
+        kept = b.op("Where", filled, past, 0.0) if whole or cache is one.values else past
+        extended.append(b.op("Concat", kept, read(b, rows, dtype), axis=2))
         unmake(graph, cache.present)
-        out = graph.node("Identity", [new], outputs=[cache.present], hint=cache.present)
+        out = graph.node("Identity", [rows], outputs=[cache.present], hint=cache.present)
         b.nodes.append(out)
-        _give_rows(graph, cache.present, new)
+        _give_rows(graph, cache.present, new, dtype)
     result = b.like(node, node.inputs[0], *extended, mask)
     graph.replace(node, b.nodes, {node.outputs[0]: result})
 
 
-def _give_rows(graph: Graph, present: str, new: str) -> None:
+def _give_rows(graph: Graph, present: str, new: str, dtype: str) -> None:
     """The output has the shape of the new rows."""
-    view = graph.tensor(new)
-    value = helper.make_tensor_value_info(present, ELEMENT[view.dtype], view.shape)
+    value = helper.make_tensor_value_info(present, ELEMENT[dtype], graph.tensor(new).shape)
     for output in graph.model.graph.output:
         if output.name == present:
             output.CopyFrom(value)

@@ -24,6 +24,7 @@ from ..graph.node import Node
 from ..rule.build import Builder
 from .errors import NotFixable
 from .places import Cache, Sizes
+from .stored_rows import read, stored
 
 MICROSOFT = "com.microsoft"
 HEADS_FIRST = (0, 2, 1, 3)
@@ -118,9 +119,9 @@ def window_of(graph: Graph, node: Node, sizes: Sizes) -> int:
     return window
 
 
-def replace_attention(graph: Graph, one: Attended, inputs: Mapping[str, str], window: int) -> None:
+def replace_attention(graph: Graph, one: Attended, inputs: Mapping[str, str], window: int, dtype: str) -> None:
     """The operator that extends its caches. inputs: tensors "last" (int32 [1]: index of the last row filled after the step) and "total"
-    (int32 [1]: rows filled then). window: as `window_of` says."""
+    (int32 [1]: rows filled then). window: as `window_of` says. dtype: of the caches, and so of all that the operator reads and writes."""
     node = made_by(graph, one.node.outputs[0])
     shapes = [extents(graph, name) for name in (node.inputs[0], one.new_keys, one.new_values)]
     q, k, v = shapes
@@ -130,6 +131,7 @@ def replace_attention(graph: Graph, one: Attended, inputs: Mapping[str, str], wi
         raise NotFixable(f"onnxruntime's cache-extending attention needs {unfit}", f"Attention {node.name or node.outputs[0]}")
     b = Builder(graph, graph.tensor(node.inputs[0]).dtype, node.outputs[0])
     rows = [_rows(b, name, shape) for name, shape in zip((node.inputs[0], one.new_keys, one.new_values), (q, k, v), strict=True)]
+    rows = [rows[0] if dtype == b.dtype else b.cast(rows[0], dtype), *(stored(b, name, dtype) for name in rows[1:])]
     attributes = {"num_heads": q[1], "kv_num_heads": k[1], "scale": _number(graph, node, "scale", q[3] ** -0.5)}
     if cap := _number(graph, node, "softcap", 0.0):
         attributes["softcap"] = cap
@@ -139,8 +141,8 @@ def replace_attention(graph: Graph, one: Attended, inputs: Mapping[str, str], wi
     results = [graph.fresh(f"{node.outputs[0]}_rows"), one.keys.present, one.values.present]
     made = graph.node("GroupQueryAttention", [*rows, *caches], outputs=results, domain=MICROSOFT, hint=node.outputs[0], **attributes)
     b.nodes.append(made)
-    graph.tensors.learn(helper.make_tensor_value_info(made.outputs[0], ELEMENT[b.dtype], (q[0], q[2], q[1] * v[3])))
-    split = b.reshape(made.outputs[0], (q[0], q[2], q[1], v[3]))
+    graph.tensors.learn(helper.make_tensor_value_info(made.outputs[0], ELEMENT[dtype], (q[0], q[2], q[1] * v[3])))
+    split = b.reshape(read(b, made.outputs[0], dtype), (q[0], q[2], q[1], v[3]))
     result = b.op("Transpose", split, perm=HEADS_FIRST)
     for cache in (one.keys, one.values):
         unmake(graph, cache.present)

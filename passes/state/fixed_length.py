@@ -20,6 +20,7 @@ from .appended_rows import Rows, attend_to_rows
 from .cached_attention import attended, made_by, replace_attention, window_of
 from .errors import NotFixable
 from .places import Cache, Sizes, Unrolled
+from .stored_rows import give_dtype
 from .varying import Varying, varying
 
 CACHE_LENGTH = "cache_length"
@@ -30,10 +31,10 @@ TURNS = (1, 2)
 """The operands of RotaryEmbedding that are cosines and sines."""
 
 
-def fix_length(graphs: Unrolled, caches: tuple[Cache, ...], sizes: Sizes, *, extends: bool, whole: bool = False) -> Graph:
+def fix_length(graphs: Unrolled, caches: tuple[Cache, ...], sizes: Sizes, *, extends: bool, whole: bool = False, dtype: str = "") -> Graph:
     """`graphs.last`, edited. extends: attention writes the caches itself; else their new rows go out, for whoever runs the step to put
-    behind those that are filled (appended_rows.py); whole: attention over these stays one operator. Raises NotFixable where it cannot be
-    written so."""
+    behind those that are filled (appended_rows.py); whole: attention over these stays one operator. dtype: of the caches, "" for the
+    model's. Raises NotFixable where it cannot be written so."""
     graph, found = graphs.last, varying(graphs, sizes)
     readers = attended(graph, caches)
     windows = {one.node.outputs[0]: window_of(graph, one.node, sizes) for one in readers}
@@ -47,13 +48,16 @@ def fix_length(graphs: Unrolled, caches: tuple[Cache, ...], sizes: Sizes, *, ext
             graph.set_input(made_by(graph, one.reader), one.operand, rows)
     for cache in caches:
         _give_length(graph, cache.past, sizes.length)
+    kept = {cache.past: dtype or graph.tensor(cache.past).dtype for cache in caches}
+    for cache in caches:
+        give_dtype(graph, cache, kept[cache.past])
     shared = Rows(graph, counts["filled"], sizes)
     for reader in readers:
-        window = windows[reader.node.outputs[0]]
+        window, stored = windows[reader.node.outputs[0]], kept[reader.keys.past]
         if extends:
-            replace_attention(graph, reader, counts, window)
+            replace_attention(graph, reader, counts, window, stored)
         else:
-            attend_to_rows(graph, reader, shared, window, whole=whole)
+            attend_to_rows(graph, reader, shared, window, stored, whole=whole)
     graph.sweep()
     return graph
 

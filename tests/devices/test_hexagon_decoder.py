@@ -28,12 +28,14 @@ amend &snapdragon_8gen3.cpu { peak fp32 0.2 GFLOPS @guess; }
 """A CPU so slow that even a step of one token is faster on the NPU."""
 
 
-def test_ten_tokens_by_the_npu_equal_those_of_a_growing_cache(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", ["", "fp16"])
+def test_ten_tokens_by_the_npu_equal_those_of_a_growing_cache(dtype: str, tmp_path: Path) -> None:
     (tmp_path / "board.hw").write_text(BOARD)
     spec, entries = Spec(layers=2, width=16), {"prefill": Asked(shapes={}, tokens=8), "decode": Asked(shapes={}, tokens=1)}
-    state = StateRequest((("past.*", "present.*"),), 32)
+    state = StateRequest((("past.*", "present.*"),), 32, dtype=dtype)
     result = compile_entries(decoder(spec), tmp_path / "board.hw", entries, state=state, output=tmp_path / "bundle")
     assert result.verified, result.verification
+    assert {state.dtype for state in result.manifest.states} == {dtype or "fp32"}
     for name in entries:
         segments = result.results[name].manifest.segments
         npu = [segment for segment in segments if segment.device == "npu"]

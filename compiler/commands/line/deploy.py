@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DEPLOY = (
     "A .hw file whose `deploy` block says which models become one bundle, for which target, with which links, states and entries; in place "
-    "of MODEL, --target, --link, --state, --max-length, --given, --bucket and --shape."
+    "of MODEL, --target, --link, --state, --max-length, --given, --cache-dtype, --bucket and --shape."
 )
 
 
@@ -34,6 +34,7 @@ class Words:
     states: tuple[str, ...] = ()
     max_length: int | None = None
     given: tuple[str, ...] = ()
+    cache_dtype: str | None = None
     buckets: tuple[str, ...] = ()
     shapes: tuple[str, ...] = ()
     name: str = ""
@@ -42,7 +43,7 @@ class Words:
     @property
     def all(self) -> tuple[Any, ...]:
         """In order, without the name."""
-        return self.models, self.target, self.links, self.states, self.max_length, self.given, self.buckets, self.shapes
+        return self.models, self.target, self.links, self.states, self.max_length, self.given, self.cache_dtype, self.buckets, self.shapes
 
     def checked(self) -> Words:
         """Raises MissingParameter where there is no model or no target."""
@@ -53,7 +54,7 @@ class Words:
         return self
 
 
-OPTIONS = ("MODEL", "--target", "--link", "--state", "--max-length", "--given", "--bucket", "--shape")
+OPTIONS = ("MODEL", "--target", "--link", "--state", "--max-length", "--given", "--cache-dtype", "--bucket", "--shape")
 
 
 def deploy_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -91,6 +92,7 @@ def words_of(path: Path, beside: Words) -> Words:
         states=tuple(f"{state.past}={state.present}" for state in block.states),
         max_length=block.length,
         given=block.given,
+        cache_dtype=block.cache_dtype or None,
         buckets=() if alone else tuple(buckets),
         shapes=tuple(sizes),
     )

@@ -38,6 +38,10 @@ LINK = (
     "named after its file, or by NAME=FILE; @ROWS marks an output that fills only some of the rows, from where each step says. Repeatable."
 )
 LENGTH = "Tokens that the caches of --state hold at most; without it, --state names states of one shape, which every run replaces."
+CACHE_DTYPE = (
+    "Keep the caches of --state in fp16: half the bytes, each value rounded to 11 significant bits (beyond 65504 it becomes that) before "
+    "anything reads it [default: the dtype that the model has]."
+)
 ONLY = "step"
 """The entry of a model with states, where nothing else is said."""
 STEP = "decode"
@@ -46,14 +50,15 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
 def entry_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds them to a command, as keyword arguments buckets, states, max_length, given and links."""
+    """Adds them to a command, as keyword arguments buckets, states, max_length, given, cache_dtype and links."""
     return step_options(click.option("--link", "links", metavar="OUTPUT=INPUT", multiple=True, help=LINK)(command))
 
 
 def step_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The same without links: buckets, states, max_length and given."""
+    """The same without links: buckets, states, max_length, given and cache_dtype."""
     bucket = click.option("--bucket", "buckets", metavar="NAME[=SIZE]", multiple=True, help=BUCKET, shell_complete=complete_buckets)
-    return bucket(_state_options(command))
+    dtype = click.option("--cache-dtype", type=click.Choice(["fp16"]), help=CACHE_DTYPE)
+    return bucket(_state_options(dtype(command)))
 
 
 def function_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -117,6 +117,7 @@ def compile_entries(
             results=results,
             states=kept.states,
             axis=axis,
+            dtype="" if state is None else state.dtype,
             finish=shared.told,
             measured=shared.measured,
             notes=shared.notes,

@@ -123,6 +123,7 @@ def _made(
         results=results,
         states=() if fixed is None else fixed.states,
         axis=None if fixed is None else fixed.axis,
+        dtype="" if fixed is None else fixed.dtype,
         links=plans,
         sources=given.sources,
         finish=lambda manifest: with_whole_limits(manifest, results, machine),

@@ -16,6 +16,7 @@ from ...devices.views import numpy_dtype
 from ...inputs.generate_inputs import generate_inputs
 from ...reference.messages import Answer, Question
 from ..decoder.step_feeds import StepFeeds
+from ..decoder.stored_caches import StoredCaches
 from ..expectation import Expectation, expected_of
 from ..trial import Untouched
 from .pieces import Chain, Piece, Written
@@ -31,10 +32,16 @@ Way = Callable[[Answer, Answer], "Values | None"]
 
 
 class UntouchedChain:
-    """The models, by name; graphs: as they are in their files."""
+    """The models, by name; graphs: as they are in their files. stored: of the main one, where the bundle keeps caches in another dtype."""
 
-    def __init__(self, manifest: Manifest, models: Mapping[str, Untouched], graphs: Mapping[str, onnx.ModelProto]) -> None:
-        self._manifest, self._models, self._graphs = manifest, models, graphs
+    def __init__(
+        self,
+        manifest: Manifest,
+        models: Mapping[str, Untouched],
+        graphs: Mapping[str, onnx.ModelProto],
+        stored: StoredCaches | None = None,
+    ) -> None:
+        self._manifest, self._models, self._graphs, self.stored = manifest, models, graphs, stored
         self.main = models_of(manifest)[0]
         self._views = {name: of_model(manifest, name) for name in models}
 
@@ -85,6 +92,9 @@ class UntouchedChain:
         ways = [own, *(way for k in range(noise) for way in noisy(k))]
         if half:
             ways.append(main.oracle.ask(Question(inputs=along(lambda _, rounded: rounded.half), own=False, exact=False, half=True)).half)
+        if self.stored is not None:
+            self.stored.check(found.expected)
+            ways += self.stored.ways(right, noise)
         return replace(found, roundings=(*(way for way in ways if way is not None), *found.roundings))
 
     def _made(self, one: Written, seed: int) -> Values:

@@ -13,11 +13,12 @@ from ...load.source import Source
 from ...reference.recall import Recalling
 from ...reference.store import default_store
 from ..compare import TensorDifference
+from ..decoder.stored_caches import stored_caches
 from ..grounds import grounds
 from ..look import AGAIN, judge_output
 from ..reference import read_graph
 from ..report import VerifyReport, differences
-from ..terms import APPROXIMATE, EXACT, NARROW, Sample, Terms
+from ..terms import APPROXIMATE, EXACT, NARROW, STORED, Sample, Terms
 from ..trial import NOISE, Untouched
 from ..verdicts import elsewhere, segment_verdicts
 from .pieces import Chain, chains
@@ -55,7 +56,9 @@ def verify_chain(
     with ExitStack() as opened:
         tell("evaluating the untouched models together")
         models = {name: Untouched(opened.enter_context(Recalling(source, default_store())), ()) for name, source in sources.items()}
-        untouched = UntouchedChain(manifest, models, {name: read_graph(source) for name, source in sources.items()})
+        graphs, main = {name: read_graph(source) for name, source in sources.items()}, models_of(manifest)[0]
+        stored = stored_caches(sources[main], graphs[main], manifest, opened)
+        untouched = UntouchedChain(manifest, models, graphs, stored)
         return _Comparison(manifest, session, untouched, models, tell).report(emulate)
 
 
@@ -73,7 +76,9 @@ class _Comparison:
         self._manifest, self._session, self._untouched, self._models, self._tell = manifest, session, untouched, models, tell
         self._chains = chains(manifest)
         self._axes = next(entry.token_axes for entry in manifest.entries if entry.model == models_of(manifest)[0])
-        self._approximated = any(bound.bound > 0 for view in views(manifest) for bound in view.errors.bounds)
+        caches = {state.present for state in manifest.states}  # what rounding these changes is measured
+        bounds = [one for view in views(manifest) for one in view.errors.bounds]
+        self._approximated = any(one.bound > 0 and one.site not in caches for one in bounds)
 
     def report(self, emulate: bool) -> VerifyReport:
         outputs = self._compared()
@@ -114,7 +119,7 @@ class _Comparison:
 
     @cached_property
     def _terms(self) -> Terms:
-        terms = NARROW if self._narrow else EXACT
+        terms = NARROW if self._narrow else EXACT if self._untouched.stored is None else STORED
         return replace(terms, loose=APPROXIMATE) if self._approximated else terms
 
     def _compared(self) -> tuple[TensorDifference, ...]:

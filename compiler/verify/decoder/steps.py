@@ -12,6 +12,7 @@ from ..expectation import Expectation
 from ..judge import judge
 from ..terms import Sample, Terms
 from ..trial import NOISE, Untouched, own_where_equal
+from .stored_caches import StoredCaches
 
 AGAIN = 8.0
 """Times what is allowed up to which a difference may be rounding that was measured too small."""
@@ -83,10 +84,12 @@ def compare_steps(
     *,
     terms: Terms,
     narrow: bool,
+    stored: StoredCaches | None = None,
     tell: Callable[[str], None],
 ) -> Stepped:
     """inputs: of a seed and a number of tokens, those that a session takes, and all that the model takes. axes: by input and output, the
-    axis of tokens. terms: at the first look. narrow: whether a device computes in fp16."""
+    axis of tokens. terms: at the first look. narrow: whether a device computes in fp16. stored: where the bundle keeps
+    caches in another dtype. Raises VerifyError where that does not hold their values."""
     seen: list[tuple[str, Mapping[str, Any], dict[str, Any]]] = []
     for seed, plan in enumerate(plans):
         tell(f"comparing {plan.label}")
@@ -97,7 +100,10 @@ def compare_steps(
     for noise in NOISE[1:]:
         samples = {}
         for label, whole, got in seen:
-            expectation = Expectation.of(label, untouched.answer(whole), untouched.roundings(whole, half=narrow, noise=noise))
+            more = () if stored is None else stored.ways(whole, noise)
+            expectation = Expectation.of(label, untouched.answer(whole), untouched.roundings(whole, half=narrow, noise=noise), more)
+            if stored is not None:
+                stored.check(expectation.expected)
             for name in got:
                 samples.setdefault(name, []).append(expectation.sample(name, got[name]))
         terms = terms if noise == NOISE[1] else terms.at_last

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol
 
 from ...bundle.entries import views
@@ -12,11 +13,12 @@ from ...reference.store import default_store
 from ..grounds import grounds
 from ..reference import read_graph
 from ..report import VerifyReport, differences
-from ..terms import EXACT, NARROW
+from ..terms import EXACT, NARROW, STORED
 from ..trial import Untouched
 from ..verdicts import elsewhere, segment_verdicts
 from .step_feeds import StepFeeds
 from .steps import Steps, compare_steps, scripts
+from .stored_caches import StoredCaches, stored_caches
 
 if TYPE_CHECKING:
     from ...bundle.manifest import Manifest
@@ -35,12 +37,20 @@ def verify_decoder(
 ) -> Mapping[str, VerifyReport]:
     """A report for each entry: outputs and caches are compared for all of them together, segments are its own."""
     tell("evaluating the untouched model")
-    with Recalling(source, default_store()) as oracle:
-        return _reports(source, manifest, decoder, Untouched(oracle, ()), emulate, tell)
+    with ExitStack() as stack:
+        untouched = Untouched(stack.enter_context(Recalling(source, default_store())), ())
+        stored = stored_caches(source, read_graph(source), manifest, stack)
+        return _reports(source, manifest, decoder, untouched, stored, emulate, tell)
 
 
 def _reports(
-    source: Source, manifest: Manifest, decoder: Sessions, untouched: Untouched, emulate: bool, tell: Callable[[str], None]
+    source: Source,
+    manifest: Manifest,
+    decoder: Sessions,
+    untouched: Untouched,
+    stored: StoredCaches | None,
+    emulate: bool,
+    tell: Callable[[str], None],
 ) -> Mapping[str, VerifyReport]:
     entries = {entry.name: entry for entry in manifest.entries}
     sizes = {name: entry.tokens or 1 for name, entry in entries.items()}
@@ -49,8 +59,8 @@ def _reports(
     plans = scripts(sizes, length)
     axes = next(iter(entries.values())).token_axes
     feeds = StepFeeds(read_graph(source), axes, {state.past: state.axis for state in manifest.states})
-    terms = NARROW if narrow else EXACT
-    found = compare_steps(untouched, decoder, plans, feeds, axes, terms=terms, narrow=narrow, tell=tell)
+    terms = NARROW if narrow else EXACT if stored is None else STORED
+    found = compare_steps(untouched, decoder, plans, feeds, axes, terms=terms, narrow=narrow, stored=stored, tell=tell)
     decoder.reset()
     wrong = differences(found.outputs, ())
     rests = grounds(found.outputs, found.labels, found.terms, untouched.unchecked)
