@@ -20,8 +20,9 @@ FEWEST = 2
 
 
 def entries_of_bundle(manifest: Manifest, folder: Path, word: str) -> dict[str, Any]:
-    """Plain data: bundle, target, asked, entries (by name), states, links, resident; found, where a word is given. word: the name of an
-    operator of a segment, an operator, or a part of a name; "" for no single one.
+    """Plain data: bundle, target, asked, entries (by name), states, links, phases, resident; found, where a word is given.
+
+    word: the name of an operator of a segment, an operator, or a part of a name; "" for no single one.
 
     Raises UsageError for a word that is about no operator of any entry, BundleError for a segment that cannot be read."""
     plans = dict(zip((entry.name for entry in manifest.entries), views(manifest), strict=True))
@@ -33,6 +34,7 @@ def entries_of_bundle(manifest: Manifest, folder: Path, word: str) -> dict[str, 
         "entries": {entry.name: _entry(entry, plans[entry.name], rows) for entry in manifest.entries},
         "states": to_builtins(manifest.states),
         "links": to_builtins(manifest.links),
+        "phases": to_builtins(manifest.phases),
         "resident": resident_facts(manifest),
     }
     return facts | {"found": _about(rows, word, str(folder))} if word else facts

@@ -11,6 +11,7 @@ from rich.text import Text
 from ...quantities import count, time
 from ..entries import cache_lines, link_line, size_words
 from ..layout import console, say, short
+from ..phases import phase_lines
 from ..quote import NO_SOURCE, SourceLines
 from ..resident import resident_lines, weight_lines
 from ..ways import way_lines
@@ -47,6 +48,8 @@ def print_bundle_entries(facts: Facts, verbose: bool = False) -> None:
         say(screen, "caches" if facts["states"][0]["length"] else "states", cache_lines(facts["states"]))
     if facts["links"]:
         say(screen, "links", map(link_line, facts["links"]))
+    if facts["phases"] is not None:
+        say(screen, "phases", phase_lines(facts["phases"]))
     if facts["resident"] is not None:
         say(screen, "resident", [*resident_lines(facts["resident"]), *weight_lines(facts["resident"], verbose)])
     _print_next(screen, facts)
