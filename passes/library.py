@@ -23,6 +23,7 @@ from .decompose.shape import SHAPES
 from .decompose.space_to_depth import SHUFFLES
 from .decompose.weights_alone import WEIGHTS_ALONE
 from .recover.attention import FUSE_ATTENTION, RECOVER_ATTENTION
+from .recover.attention_with_past import WRITE_PAST
 from .recover.contrib import RECOVER_CONTRIB_GELU, RECOVER_QUICKGELU, RECOVER_SKIP
 from .recover.gelu import RECOVER_GELU, RECOVER_GELU_TANH
 from .recover.groupnorm import RECOVER_GROUPNORM
@@ -88,6 +89,8 @@ RECOVER: tuple[Rewrite, ...] = in_order(
 )
 OFFER: tuple[Rewrite, ...] = in_order(*RECOVER_ROTARIES, RECOVER_ATTENTION)
 """Recovered only where a device runs the operator and the whole is faster with it."""
+EXTENDING: tuple[Rewrite, ...] = (WRITE_PAST,)
+"""Operators that extend caches as their steps, where a decoder is edited (passes/state)."""
 WRITTEN_OUT: tuple[Rewrite, ...] = in_order(ATTENTION_SOFTMAX, ROTARY_SLICES)
 """Operators of OFFER as what any device may run, where they have been recovered to be edited."""
 IN_FLOATS: tuple[Rewrite, ...] = in_order(*QUANTISATION)
@@ -163,7 +166,7 @@ def every_rule() -> tuple[Rewrite, ...]:
     tuning = (rule for rules in (*TUNE.values(), *FOLLOW.values()) for rule in rules)
     return tuple(
         {
-            rule.name: rule for rule in (*RECOVER, *OFFER, *SIMPLIFY, *IN_FLOATS, *BESIDE_FLOATS, *ON_FEWER_AXES, *SUBSTITUTE, *tuning)
+            rule.name: rule for rule in (*RECOVER, *OFFER, *EXTENDING, *SIMPLIFY, *IN_FLOATS, *BESIDE_FLOATS, *ON_FEWER_AXES, *SUBSTITUTE, *tuning)
         }.values()
     )
 

@@ -39,10 +39,10 @@ class Part:
 
 
 def join_entries(
-    parts: Sequence[Part], states: Sequence[tuple[str, str]], axis: int | None, folder: Path, links: Sequence[LinkPlan] = ()
+    parts: Sequence[Part], states: Sequence[tuple[str, str]], axes: Mapping[str, int] | None, folder: Path, links: Sequence[LinkPlan] = ()
 ) -> Manifest:
     """Writes the files of all parts into the empty `folder`; returns the manifest of the whole, which is not written. states: inputs that
-    of the first part's model that stay from run to run, with their outputs; axis: along which they grow, None where they do not. links:
+    of the first part's model that stay from run to run, with their outputs; axes: by input, along which they grow, None where they do not. links:
     outputs of further models that are inputs of the first one."""
     files: dict[str, FileRecord] = {}
     (folder / SEGMENTS).mkdir()
@@ -66,7 +66,7 @@ def join_entries(
         joined[0],
         files=files,
         entries=entries,
-        states=states_of(by_model[parts[0].model], states, axis),
+        states=states_of(by_model[parts[0].model], states, axes),
         models={name: _source(made[0]) for name, made in by_model.items() if name is not None and name != parts[0].model},
         links=link_records(links, by_model),
     )
@@ -88,7 +88,7 @@ def _entry(part: Part, made: Manifest, *, first: bool) -> EntryRecord:
     )
 
 
-def states_of(manifests: Sequence[Manifest], states: Sequence[tuple[str, str]], axis: int | None) -> tuple[StateRecord, ...]:
+def states_of(manifests: Sequence[Manifest], states: Sequence[tuple[str, str]], axes: Mapping[str, int] | None) -> tuple[StateRecord, ...]:
     """Of the entries together: in place where it is so in each of them."""
     found = []
     for past, present in states:
@@ -97,6 +97,7 @@ def states_of(manifests: Sequence[Manifest], states: Sequence[tuple[str, str]], 
         assert all(one[past].offset == slot.offset for one in each), "caches lie at the same places in every arena (plan/states.py)"
         whole = [one[present] for one in each if one[present].shape == slot.shape]  # the others are new rows alone
         copied = 0 if all(one.offset == slot.offset for one in whole) else slot.bytes
+        axis = None if axes is None else axes[past]
         length = 0 if axis is None else slot.shape[axis]
         found.append(StateRecord(past=past, present=present, axis=axis or 0, length=length, bytes=slot.bytes, copied=copied))
     return tuple(found)

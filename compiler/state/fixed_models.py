@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from ...passes import stages
 from ...passes.graph.graph import Graph
+from ...passes.library import EXTENDING as PASTS
 from ...passes.library import OFFER, WRITTEN_OUT
 from ...passes.rule.apply import apply
-from ...passes.state.cached_attention import ROWS_AXIS
 from ...passes.state.errors import NotFixable
-from ...passes.state.fixed_length import CACHE_LENGTH, fix_length
-from ...passes.state.places import Sizes, Unrolled
+from ...passes.state.fixed_length import CACHE_LENGTH, fix_length, place_rows
+from ...passes.state.places import Sizes, Unrolled, resize
 from ..errors import ModelError, UsageError
 from ..load.bind_shapes import Shapes
 from ..load.load_model import load_model
@@ -32,6 +32,8 @@ EXTENDED = "extended"
 """Attention itself writes the new rows into the caches."""
 APPENDED = "appended"
 """New rows go out, and the session puts them behind the others."""
+PLACED = "placed"
+"""The same, where rows are put at their places in the caches first, for whatever reads these."""
 SPLIT = frozenset(operator for rule in WRITTEN_OUT for operator in rule.operators)
 """Operators that become simpler ones where rows are appended, unless a device has them."""
 
@@ -44,7 +46,7 @@ class Ways:
     whole: frozenset[str] = frozenset()
     """Operators of SPLIT that stay as they are, since a device has them."""
     others: bool = True
-    """Whether APPENDED is taken too where steps can be written in no other way."""
+    """Whether APPENDED, and then PLACED, are taken too where steps can be written in no other way."""
 
 
 EXTENDING = Ways()
@@ -55,7 +57,7 @@ class FixedModel:
     """One step of a decoder."""
 
     written: Mapping[str, MemoryModel]
-    """By way, EXTENDED or APPENDED: one, or both where either may be faster."""
+    """By way: one, or EXTENDED and APPENDED where either may be faster."""
     tokens: int
     token_axes: Mapping[str, int]
     """By input and output, the axis that tokens are along."""
@@ -74,10 +76,13 @@ class FixedModels:
     """By entry."""
     inputs: StepInputs
     length: int
-    axis: int = ROWS_AXIS
-    """Of the caches, that their rows are along."""
     counter: str = CACHE_LENGTH
     """The input, int64 [1], that says how many rows of the caches are filled before the step."""
+
+    @property
+    def axes(self) -> Mapping[str, int]:
+        """By cache (its input), the axis that its rows are along."""
+        return {cache.past: cache.axis for cache in self.inputs.caches}
 
     @property
     def states(self) -> tuple[tuple[str, str], ...]:
@@ -125,7 +130,7 @@ class _Unroller:
         axes = {**self._inputs.axes, **self._output_axes(last)}
         written: dict[str, MemoryModel] = {}
         problem: NotFixable | None = None
-        for way in dict.fromkeys((*self._ways.names, *([APPENDED] if self._ways.others else []))):
+        for way in dict.fromkeys((*self._ways.names, *([APPENDED, PLACED] if self._ways.others else []))):
             if way not in self._ways.names and written:
                 continue
             graph = self._graph(sizes.past, tokens) if written or problem else last  # which is edited in place
@@ -133,15 +138,18 @@ class _Unroller:
                 fixed = self._fixed(Unrolled(last=graph, before=before, first=self._first), sizes, way)
                 written[way] = MemoryModel(light_graph_model(fixed), f"{self._where} ({name})")
             except NotFixable as found:
-                problem = problem or found
+                problem = found
         if problem is not None and not written:
             raise ModelError(f"{problem.message}: no cache of fixed length", where=f"{self._where}, {problem.where}", help=HELP)
         return FixedModel(written=written, tokens=tokens, token_axes=axes)
 
     def _fixed(self, graphs: Unrolled, sizes: Sizes, way: str) -> Graph:
         whole = self._ways.whole
-        graph = fix_length(graphs, self._inputs.caches, sizes, extends=way == EXTENDED, whole="Attention" in whole)
-        if way == APPENDED:
+        if way == PLACED:
+            graph = place_rows(graphs, self._inputs.caches, sizes)
+        else:
+            graph = fix_length(graphs, self._inputs.caches, sizes, extends=way == EXTENDED, whole="Attention" in whole)
+        if way != EXTENDED:
             apply(graph, [rule for rule in WRITTEN_OUT if whole.isdisjoint(rule.operators)])
             stages.simplify(graph)
         return graph
@@ -150,6 +158,9 @@ class _Unroller:
         """Recovered and simplified, attention and rotations included."""
         model, shapes = bound(self._model, self._inputs, past, tokens)
         graph = Graph(load_model(MemoryModel(model, self._where), shapes).proto)
+        apply(graph, PASTS)
+        for cache in self._inputs.caches:
+            resize(graph, cache.present, cache.past, cache.axis, past + tokens)
         stages.recover(graph)
         stages.simplify(graph)
         apply(graph, OFFER)

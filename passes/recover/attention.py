@@ -67,11 +67,12 @@ def match(graph: Graph, node: Node) -> Bindings | None:
 def _softmax(reader: Reader, tensor: str) -> str | None:
     """What the softmax over the last axis is of; the rows before it may be flattened around it."""
     graph, around = reader.graph, reader.resolve(tensor)
+    around, uses = _guarded(reader, around)
     node = graph.producer(around)
     while node is not None and node.kind == "Reshape" and graph.uses(around) == 1:
-        around = reader.resolve(node.inputs[0])
+        around, uses = reader.resolve(node.inputs[0]), 1
         node = graph.producer(around)
-    if node is None or node.kind != "Softmax" or graph.uses(around) != 1 or graph.opset < 13:
+    if node is None or node.kind != "Softmax" or graph.uses(around) != uses or graph.opset < 13:
         return None
     before, inside, axis = extents(graph, tensor), extents(graph, node.inputs[0]), graph.attribute(node, "axis")
     if not before or not inside or not isinstance(axis, int) or axis % len(inside) != len(inside) - 1 or before[-1] != inside[-1]:
@@ -83,6 +84,16 @@ def _softmax(reader: Reader, tensor: str) -> str | None:
             return None
         scores = reader.resolve(flat.inputs[0])
     return scores
+
+
+def _guarded(reader: Reader, tensor: str) -> tuple[str, int]:
+    """What Where puts 0 into where it is NaN, as PyTorch's exporters write it for rows that are all closed, and how often it is read so."""
+    graph, node = reader.graph, reader.graph.producer(tensor)
+    if node is None or node.kind != "Where" or graph.uses(tensor) != 1 or reader.number(reader.resolve(node.inputs[1])) != 0:
+        return tensor, 1
+    kept, test = reader.resolve(node.inputs[2]), graph.producer(node.inputs[0])
+    guards = test is not None and test.kind == "IsNaN" and reader.resolve(test.inputs[0]) == kept and graph.uses(node.inputs[0]) == 1
+    return (kept, 2) if guards else (tensor, 1)
 
 
 def _first_product(reader: Reader, tensor: str, scores: _Scores) -> Node | None:
@@ -274,8 +285,8 @@ def _mask(b: Builder, found: Bindings, scores: Extents) -> str:
     for n in range(len(found.values)):
         if f"open{n}" in found:
             condition, fill = found[f"open{n}"], found.number(f"fill{n}")
-            inside = found.number(f"inside{n}")
-            masks.append(b.op("Where", condition, fill, 0.0) if inside else b.op("Where", condition, 0.0, fill))
+            numbers = (fill, 0.0) if found.number(f"inside{n}") else (0.0, fill)
+            masks.append(b.op("Where", condition, *numbers))
             shape.append(tuple(extent or 0 for extent in b.graph.tensor(condition).shape or ()))
     if not masks:
         return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,8 +30,8 @@ class Varying:
     axis: int
 
 
-def varying(graphs: Unrolled, sizes: Sizes) -> tuple[Varying, ...]:
-    """In graph order. Raises NotFixable where the graph itself changes with the position, or a constant does so in a way that is no row of
+def varying(graphs: Unrolled, sizes: Sizes, entering: Collection[str] = ()) -> tuple[Varying, ...]:
+    """In graph order. entering: tensors that hold the rows of the past alone, whose extents are none of these. Raises NotFixable where the graph itself changes with the position, or a constant does so in a way that is no row of
     a table."""
     mine, theirs = graphs.last.nodes, graphs.before.nodes
     if len(mine) != len(theirs):
@@ -42,6 +42,8 @@ def varying(graphs: Unrolled, sizes: Sizes) -> tuple[Varying, ...]:
         if (a.kind, a.outputs, len(a.inputs)) != (b.kind, b.outputs, len(b.inputs)):
             raise NotFixable("the graph is another one at another length of the past", f"{a.kind} {a.name or a.outputs[0]}")
         for k in range(len(a.inputs)):
+            if k in SHAPING.get(a.kind, ()) and a.outputs[0] in entering:
+                continue
             one = _operand(graphs, sizes, (a, b, whole.get(a.outputs[0])), k)
             if one is not None:
                 found.append(one)
@@ -51,16 +53,40 @@ def varying(graphs: Unrolled, sizes: Sizes) -> tuple[Varying, ...]:
 def _operand(graphs: Unrolled, sizes: Sizes, nodes: tuple[Node, Node, Node | None], k: int) -> Varying | None:
     a, b, c = nodes
     here, earlier = graphs.last.value(a.inputs[k]), graphs.before.value(b.inputs[k])
-    if here is None or earlier is None or (here.shape == earlier.shape and np.array_equal(here, earlier)):
+    if here is None or earlier is None:
+        return None
+    same = c is not None and c.kind == a.kind and len(c.inputs) == len(a.inputs)
+    table = graphs.first.value(c.inputs[k]) if c is not None and same and _differs(graphs, a.inputs[k], c.inputs[k]) else None
+    if here.shape == earlier.shape and np.array_equal(here, earlier) and (table is None or not _has_other_rows(table, here, sizes)):
         return None
     where = f"{a.kind} {a.name or a.outputs[0]}, operand {a.inputs[k]!r}"
     if k in SHAPING.get(a.kind, ()):
         if here.shape == earlier.shape and _counts_total(here, earlier, sizes):
             return None
         raise NotFixable("an extent depends on the position", where)
-    if c is None or c.kind != a.kind or len(c.inputs) != len(a.inputs) or (table := graphs.first.value(c.inputs[k])) is None:
+    if c is None or not same or (table := graphs.first.value(c.inputs[k])) is None:
         raise NotFixable("a constant depends on the position, and is none where all positions are computed at once", where)
+    if _equal(table, here) and _equal(here[tuple(slice(0, extent) for extent in earlier.shape)], earlier):
+        return None  # one place more: a number for each key, for example, which depends on no position of a token
     return _row_of(Varying(a.outputs[0], k, table, 0), here, earlier, sizes, where)
+
+
+def _differs(graphs: Unrolled, here: str, whole: str) -> bool:
+    """Whether an operand has another shape where all positions are computed at once: weights have not, and are not read."""
+    return graphs.last.tensor(here).shape != graphs.first.tensor(whole).shape
+
+
+def _has_other_rows(table: np.ndarray, here: np.ndarray, sizes: Sizes) -> bool:
+    """Whether a constant that is the same at two positions is another one at others: a number that grows to a bound, for example."""
+    if table.ndim != here.ndim:
+        return False
+    axes = [k for k, extents in enumerate(zip(table.shape, here.shape, strict=True)) if extents == (sizes.length, sizes.tokens)]
+    others = [k for k, extents in enumerate(zip(table.shape, here.shape, strict=True)) if extents[0] != extents[1]]
+    return others == axes and len(axes) == 1 and not _equal(table, np.broadcast_to(np.take(here, [0], axis=axes[0]), table.shape))
+
+
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
 
 
 def _counts_total(here: np.ndarray, earlier: np.ndarray, sizes: Sizes) -> bool:

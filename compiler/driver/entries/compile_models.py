@@ -121,7 +121,7 @@ def _made(
         parts=parts,
         results=results,
         states=() if fixed is None else fixed.states,
-        axis=None if fixed is None else fixed.axis,
+        axes=None if fixed is None else fixed.axes,
         links=plans,
         sources=given.sources,
         finish=lambda manifest: with_whole_limits(manifest, results, machine),
