@@ -10,6 +10,7 @@ from ...passes.graph.graph import Graph
 from ...passes.library import EXTENDING as PASTS
 from ...passes.library import OFFER, WRITTEN_OUT
 from ...passes.rule.apply import apply
+from ...passes.rule.rewrite import Allow, Decision, anywhere
 from ...passes.state.errors import NotFixable
 from ...passes.state.fixed_length import CACHE_LENGTH, fix_length, place_rows
 from ...passes.state.places import Sizes, Unrolled, resize
@@ -117,11 +118,31 @@ def fixed_models(
     return FixedModels(steps=steps, inputs=inputs, length=length)
 
 
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What a stage did to all tokens at once: a step of one token is to go the same way, although in it the constants of its position,
+    which have one row, may be taken for weights."""
+
+    taken: frozenset[tuple[str, str]]
+    """Rules and the tensors of their sites."""
+    left: frozenset[str]
+    """Tensors that were computed afterwards."""
+
+    def allows(self, rule: str, tensor: str) -> bool:
+        return (rule, tensor) in self.taken or tensor not in self.left
+
+
+def _offer(graph: Graph, allow: Allow = anywhere) -> tuple[Decision, ...]:
+    return apply(graph, OFFER, allow)
+
+
 class _Unroller:
     """Loads the model for one length of the past after the other."""
 
     def __init__(self, model: MemoryModel, inputs: StepInputs, length: int, ways: Ways) -> None:
         self._model, self._inputs, self._length, self._where, self._ways = model.proto, inputs, length, model.name, ways
+        self._stages: list[_Stage] = []
+        """As all tokens at once went through them."""
         self._first = self._graph(0, length)
 
     def step(self, name: str, tokens: int) -> FixedModel:
@@ -161,10 +182,12 @@ class _Unroller:
         apply(graph, PASTS)
         for cache in self._inputs.caches:
             resize(graph, cache.present, cache.past, cache.axis, past + tokens)
-        stages.recover(graph)
-        stages.simplify(graph)
-        apply(graph, OFFER)
-        stages.simplify(graph)
+        for number, stage in enumerate((stages.recover, stages.simplify, _offer, stages.simplify)):
+            if number == len(self._stages):
+                taken = frozenset((one.rule, one.tensor) for one in stage(graph) if one.taken)
+                self._stages.append(_Stage(taken, frozenset(name for node in graph.nodes for name in node.writes)))
+            else:
+                stage(graph, allow=self._stages[number].allows)
         return graph
 
     def _output_axes(self, graph: Graph) -> dict[str, int]:
