@@ -179,7 +179,10 @@ class _Unroller:
         """Recovered and simplified, attention and rotations included."""
         model, shapes = bound(self._model, self._inputs, past, tokens)
         graph = Graph(load_model(MemoryModel(model, self._where), shapes).proto)
-        apply(graph, PASTS)
+        for one in apply(graph, PASTS):
+            if not one.taken:
+                what = f"{one.site} extends its cache by itself, and {one.reason}: no cache of fixed length"
+                raise ModelError(what, where=self._where, help=HELP)
         for cache in self._inputs.caches:
             resize(graph, cache.present, cache.past, cache.axis, past + tokens)
         for number, stage in enumerate((stages.recover, stages.simplify, _offer, stages.simplify)):

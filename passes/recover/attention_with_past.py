@@ -59,6 +59,8 @@ def unless(graph: Graph, found: Bindings) -> str | None:
     if extra is not None:
         return f"its operand {node.inputs[extra]!r} (number {extra}) has no form of its own here"
     unknown = next((a for a in node.attributes if a not in PLAIN[node.kind] and node.attribute(a) not in (0, -1, 0.0, "NONE")), None)
+    if unknown == "sliding_window_cache":
+        return "its cache holds the rows of a window alone: onnxruntime-genai's builder keeps all with windowed_kv_cache=false"
     if unknown is not None:
         return f"its attribute {unknown} has no form of its own here"
     sizes = _sizes(graph, node)
@@ -153,11 +155,11 @@ def _mask(b: Builder, node: Node, sizes: _Sizes) -> str:
         seen &= distance < window
     operand = {GROUPED: 10, MANY: 5, STANDARD: 3}[node.kind]
     added = node.inputs[operand] if len(node.inputs) > operand else ""
-    if added and seen.all():
+    if not causal[node.kind] and seen.all():
         return added
-    closed = np.where(seen, 0.0, CLOSED.get(b.dtype, -1e9))
+    closed = np.where(seen, 0.0, CLOSED.get(b.dtype, -1e9))  # for one token too, which sees all: its graph is then that of several
     if not added:
-        return b.array(closed) if not seen.all() else ""
+        return b.array(closed)
     if b.graph.tensor(added).dtype == "bool":
         return b.op("And", added, b.array(seen, "bool"))
     return b.add(added, b.array(closed))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..graph.graph import Graph
 from ..graph.node import Node
 from .errors import NotFixable
 from .places import Sizes, Unrolled
@@ -16,6 +17,15 @@ SHAPING: Mapping[str, tuple[int, ...]] = {
     "CenterCropPad": (1,),
 }  # fmt: skip
 """By operator, operands that are extents: with a cache of fixed length they are what they are when it is full."""
+
+
+SUMS = frozenset({"Add", "Cast", "Identity", "Where"})
+"""Operators between a number for each key and the softmax."""
+MASK = 3
+"""The operand of Attention that is added to the scores."""
+DEEP = 8
+EVEN = 1e-5
+"""Relative to the first difference, how far others may be from it: some roundings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +76,45 @@ def _operand(graphs: Unrolled, sizes: Sizes, nodes: tuple[Node, Node, Node | Non
         raise NotFixable("an extent depends on the position", where)
     if c is None or not same or (table := graphs.first.value(c.inputs[k])) is None:
         raise NotFixable("a constant depends on the position, and is none where all positions are computed at once", where)
-    if _equal(table, here) and _equal(here[tuple(slice(0, extent) for extent in earlier.shape)], earlier):
-        return None  # one place more: a number for each key, for example, which depends on no position of a token
+    if _equal(table, here) and (_begins_with(here, earlier) or (_rises_evenly(here, earlier) and _only_weighed(graphs.last, a))):
+        return None
     return _row_of(Varying(a.outputs[0], k, table, 0), here, earlier, sizes, where)
+
+
+def _begins_with(here: np.ndarray, earlier: np.ndarray) -> bool:
+    """Whether one is the other and a place more: a number for each key, for example, which depends on no position of a token."""
+    return _equal(here[tuple(slice(0, extent) for extent in earlier.shape)], earlier)
+
+
+def _rises_evenly(here: np.ndarray, earlier: np.ndarray) -> bool:
+    """Whether a number for each key counts from the last one back, as MPT's do: at another length all are more by the same."""
+    axes = [k for k, (a, b) in enumerate(zip(here.shape, earlier.shape, strict=True)) if a != b] if here.ndim == earlier.ndim else []
+    if len(axes) != 1 or here.dtype.kind != "f":
+        return False
+    behind = here[(*[slice(None)] * axes[0], slice(here.shape[axes[0]] - earlier.shape[axes[0]], None))]
+    steps = np.diff(here.astype(np.float64), axis=axes[0])
+    return _equal(behind, earlier) and bool(np.allclose(steps, np.take(steps, [0], axis=axes[0]), rtol=EVEN, atol=0))
+
+
+def _only_weighed(graph: Graph, node: Node) -> bool:
+    """Whether what a sum is read for is a softmax over its last axis, in which the same number more for all keys changes nothing."""
+    readers = [node]
+    for _ in range(DEEP):
+        if any(reader.kind not in SUMS for reader in readers):
+            return False
+        users = [(user, name) for reader in readers for name in reader.writes for user in graph.users(name)]
+        readers = [user for user, name in users if not _weighs(graph, user, name)]
+        if not readers:
+            return bool(users)
+    return False
+
+
+def _weighs(graph: Graph, node: Node, tensor: str) -> bool:
+    """Whether a node reads a tensor as scores, or as what is added to them."""
+    if node.kind == "Attention":
+        return node.inputs.index(tensor) == MASK
+    last = len(graph.tensor(tensor).shape or ()) - 1
+    return node.kind == "Softmax" and graph.attribute(node, "axis") in (-1, last)
 
 
 def _differs(graphs: Unrolled, here: str, whole: str) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...bundle.manifest import Manifest
 from ...inputs.followed import POSITIONS, followed_value, follows
 from ...load.bind_shapes import real_inputs
 
@@ -16,9 +17,9 @@ FEWEST = 2
 
 
 class StepFeeds:
-    """Of one model. axes: by input, the axis that tokens are along; pasts: by cache, the axis that its rows are along."""
+    """Of one model. axes: by input, the axis that tokens are along; pasts: the shape of each cache that is empty."""
 
-    def __init__(self, model: onnx.ModelProto, axes: Mapping[str, int], pasts: Mapping[str, int]) -> None:
+    def __init__(self, model: onnx.ModelProto, axes: Mapping[str, int], pasts: Mapping[str, Sequence[int]]) -> None:
         self._model, self._axes, self._pasts = model, axes, pasts
         self._tables = _tables(model)
 
@@ -35,8 +36,7 @@ class StepFeeds:
             dtype = helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
             shape = [dim.dim_value or 1 for dim in dims]
             if name in self._pasts:
-                shape[self._pasts[name]] = 0
-                whole[name] = np.zeros(shape, dtype)
+                whole[name] = np.zeros(self._pasts[name], dtype)
             elif name in self._axes:
                 shape[self._axes[name]] = tokens
                 whole[name] = given[name] = self._drawn(draw, name, shape, dtype)
@@ -62,6 +62,12 @@ class StepFeeds:
                     if dim.dim_param:
                         found[dim.dim_param] = tokens if axis == self._axes[value.name] else 1
         return found
+
+
+def empty_caches(manifest: Manifest) -> dict[str, tuple[int, ...]]:
+    """By cache, its shape without a row."""
+    shapes = {slot.tensor: slot.shape for slot in manifest.arena.slots}
+    return {state.past: tuple(0 if k == state.axis else size for k, size in enumerate(shapes[state.past])) for state in manifest.states}
 
 
 def _tables(model: onnx.ModelProto) -> dict[str, int]:
