@@ -102,7 +102,8 @@ def keys_turned(w: Writer, x: str) -> tuple[str, str, str]:
 
 def side_by_side(w: Writer, x: str) -> tuple[str, str, str]:
     q, k, v = _three(w, x)
-    both = [w("Concat", w("Gather", "past.kv", index, axis=0), new, axis=2) for index, new in ((0, k), (1, v))]
+    pasts = w("Gather", "past.kv", 0, axis=0), w("Squeeze", w("Slice", "past.kv", [1], [2], [0]), [0])
+    both = [w("Concat", past, new, axis=2) for past, new in zip(pasts, (k, v), strict=True)]
     w("Concat", *(w("Unsqueeze", one, [0]) for one in both), axis=0, name="present.kv")
     return q, _turned(w, both[0], (0, 1, 3, 2)), both[1]
 
@@ -156,6 +157,17 @@ def filled(w: Writer, scores: str, positions: str) -> str:
 
 def capped(w: Writer, scores: str, positions: str) -> str:
     return by_distance(w, w("Mul", w("Tanh", w("Div", scores, 2.0)), 2.0), positions)
+
+
+def guarded(w: Writer, scores: str, positions: str) -> str:
+    weights = causal(w, scores, positions)
+    return w("Where", w("IsNaN", weights), 0.0, weights)
+
+
+def from_the_last(w: Writer, scores: str, positions: str) -> str:
+    last = w("ReduceMax", positions, keepdims=1)
+    columns = w("Sub", w("Range", 0, w("Add", w("Squeeze", last, [0]), 1), 1), last)
+    return causal(w, w("Add", scores, w("Mul", w("Cast", columns, to=FLOAT), _slopes())), positions)
 
 
 def with_sinks(w: Writer, scores: str, positions: str) -> str:
@@ -214,13 +226,15 @@ LAYOUTS = {
 SCORES: Mapping[str, Scored] = {
     "causal": causal,
     "causal, by Where": filled,
+    "causal, 0 for NaN": guarded,
     "a number for each key": by_column,
+    "a number for each key, from the last back": from_the_last,
     "a number for each distance": by_distance,
     "a learned number for each distance": by_bucket,
     "capped": capped,
     "a score of no key": with_sinks,
 }
-"""As in Llama; in GPT-2; BLOOM; MPT; T5; Gemma2; gpt-oss."""
+"""As in Llama; in GPT-2; as PyTorch's exporters write scaled_dot_product_attention; BLOOM; MPT; Falcon; T5; Gemma2; gpt-oss."""
 EXTENDING = {
     "GroupQueryAttention": lambda: formed(_pair(GROUPS), grouped),
     "GroupQueryAttention with a window": lambda: formed(_pair(GROUPS), windowed),
