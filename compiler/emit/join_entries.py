@@ -42,8 +42,8 @@ def join_entries(
     parts: Sequence[Part], states: Sequence[tuple[str, str]], axes: Mapping[str, int] | None, folder: Path, links: Sequence[LinkPlan] = ()
 ) -> Manifest:
     """Writes the files of all parts into the empty `folder`; returns the manifest of the whole, which is not written. states: inputs that
-    of the first part's model that stay from run to run, with their outputs; axes: by input, along which they grow, None where they do not. links:
-    outputs of further models that are inputs of the first one."""
+    of the first part's model that stay from run to run, with their outputs; axes: by input, along which they grow, None where they do not.
+    links: outputs of further models that are inputs of the first one."""
     files: dict[str, FileRecord] = {}
     (folder / SEGMENTS).mkdir()
     with (folder / SEGMENTS / WEIGHTS).open("wb") as stream:

@@ -26,7 +26,9 @@ def step_parity(source: Source, fixed: FixedModels, functions: Mapping[str, Conv
     more than rounding explains."""
     axes = next(iter(fixed.steps.values())).token_axes
     sizes = {name: step.tokens for name, step in fixed.steps.items()}
-    pasts = {past: tuple(0 if k == fixed.axes[past] else size for k, size in enumerate(cache.shape)) for past, cache in _empty(fixed).items()}
+    pasts = {
+        past: tuple(0 if k == fixed.axes[past] else size for k, size in enumerate(cache.shape)) for past, cache in _empty(fixed).items()
+    }
     feeds = StepFeeds(read_graph(source), axes, pasts)
     with Recalling(source, default_store()) as oracle:
         untouched = Untouched(oracle, (), tell)

@@ -115,9 +115,7 @@ def bound(model: onnx.ModelProto, inputs: StepInputs, past: int, tokens: int) ->
         shapes[inputs.batch] = 1
     for cache in inputs.caches:
         dims = _dims(next(value for value in copy.graph.input if value.name == cache.past))
-        shapes[cache.past] = tuple(
-            past if k == cache.axis else dim.dim_value or sizes.get(dim.dim_param, 1) for k, dim in enumerate(dims)
-        )
+        shapes[cache.past] = tuple(past if k == cache.axis else dim.dim_value or sizes.get(dim.dim_param, 1) for k, dim in enumerate(dims))
     return copy, shapes
 
 

@@ -19,7 +19,7 @@ from functools import reduce
 
 import numpy as np
 
-from ..formula.closed_rows import CLOSED, closes_a_row
+from ..formula.closed_rows import CLOSED, closes_a_row, unguarded
 from ..formula.pattern import Value
 from ..formula.region import Reader
 from ..formula.trace import Extents, broadcasts, extents, multiple
@@ -66,8 +66,7 @@ def match(graph: Graph, node: Node) -> Bindings | None:
 
 def _softmax(reader: Reader, tensor: str) -> str | None:
     """What the softmax over the last axis is of; the rows before it may be flattened around it."""
-    graph, around = reader.graph, reader.resolve(tensor)
-    around, uses = _guarded(reader, around)
+    graph, (around, uses) = reader.graph, unguarded(reader, reader.resolve(tensor))
     node = graph.producer(around)
     while node is not None and node.kind == "Reshape" and graph.uses(around) == 1:
         around, uses = reader.resolve(node.inputs[0]), 1
@@ -84,16 +83,6 @@ def _softmax(reader: Reader, tensor: str) -> str | None:
             return None
         scores = reader.resolve(flat.inputs[0])
     return scores
-
-
-def _guarded(reader: Reader, tensor: str) -> tuple[str, int]:
-    """What Where puts 0 into where it is NaN, as PyTorch's exporters write it for rows that are all closed, and how often it is read so."""
-    graph, node = reader.graph, reader.graph.producer(tensor)
-    if node is None or node.kind != "Where" or graph.uses(tensor) != 1 or reader.number(reader.resolve(node.inputs[1])) != 0:
-        return tensor, 1
-    kept, test = reader.resolve(node.inputs[2]), graph.producer(node.inputs[0])
-    guards = test is not None and test.kind == "IsNaN" and reader.resolve(test.inputs[0]) == kept and graph.uses(node.inputs[0]) == 1
-    return (kept, 2) if guards else (tensor, 1)
 
 
 def _first_product(reader: Reader, tensor: str, scores: _Scores) -> Node | None:

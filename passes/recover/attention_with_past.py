@@ -1,16 +1,18 @@
 """Writes operators that extend a cache by themselves as the steps that they are: rotation, Concat(past, new), attention with a mask.
 
-com.microsoft GroupQueryAttention(q, k, v, past_k, past_v, lengths, total, cos, sin)   ->  Attention(R(q), Concat(past_k, R(k)), Concat(past_v, v), mask)
-com.microsoft MultiHeadAttention(q, k, v, bias, -, scores, past_k, past_v)             ->  the same without R, its bias added first
-Attention(q, k, v, mask, past_k, past_v), from opset 23 on                             ->  the same
+com.microsoft GroupQueryAttention(q, k, v, past_k, past_v, lengths, total, cos, sin)
+    ->  Attention(R(q), Concat(past_k, R(k)), Concat(past_v, v), mask)
+com.microsoft MultiHeadAttention(q, k, v, bias, -, scores, past_k, past_v)   ->  the same without R, its bias added first
+Attention(q, k, v, mask, past_k, past_v), from opset 23 on                   ->  the same
 
-All shapes have to be known, and the past full: a cache with room behind its rows is left alone. q may hold k and v too. Only for graphs that
-are edited (passes/state): whoever runs these operators is as fast with them, or faster.
+All shapes have to be known, and the past full: a cache with room behind its rows is left alone. q may hold k and v too. Only for graphs
+that are edited (passes/state): whoever runs these operators is as fast with them, or faster.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -25,7 +27,11 @@ CLOSED = {"fp16": -6e4}
 GROUPED, MANY, STANDARD = f"{MICROSOFT}::GroupQueryAttention", f"{MICROSOFT}::MultiHeadAttention", "Attention"
 PASTS = {GROUPED: (3, 4), MANY: (6, 7), STANDARD: (4, 5)}
 """Operands that are caches."""
-TAKEN = {GROUPED: frozenset({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}), MANY: frozenset({0, 1, 2, 3, 5, 6, 7}), STANDARD: frozenset({0, 1, 2, 3, 4, 5})}
+TAKEN = {
+    GROUPED: frozenset({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}),
+    MANY: frozenset({0, 1, 2, 3, 5, 6, 7}),
+    STANDARD: frozenset({0, 1, 2, 3, 4, 5}),
+}
 """Operands that are understood."""
 PLAIN = {
     GROUPED: frozenset({"num_heads", "kv_num_heads", "scale", "softcap", "local_window_size", "do_rotary", "rotary_interleaved", "causal"}),
@@ -116,7 +122,7 @@ def _operands(b: Builder, node: Node, sizes: _Sizes) -> tuple[str, str, str]:
     names = [name if name else "" for name in (*node.inputs[:3], "", "")[:3]]
     if not names[1]:  # all three side by side
         ends = np.cumsum([0, sizes.heads, sizes.groups, sizes.groups]) * sizes.width
-        cuts = [(b.integers([begin]), b.integers([end]), b.integers([-1])) for begin, end in zip(ends[:-1], ends[1:], strict=True)]
+        cuts = [(b.integers([begin]), b.integers([end]), b.integers([-1])) for begin, end in pairwise(ends.tolist())]
         names = [b.op("Slice", names[0], *cut) for cut in cuts]
     bias = node.inputs[3] if node.kind == MANY and node.inputs[3] else ""
     made, begin = [], 0
@@ -148,7 +154,11 @@ def _turned(b: Builder, node: Node, both: tuple[str, str], sizes: _Sizes) -> tup
 def _mask(b: Builder, node: Node, sizes: _Sizes) -> str:
     """What the operator closes by itself, and the numbers that it adds; "" for nothing."""
     distance = sizes.past + np.arange(sizes.tokens)[:, None] - np.arange(sizes.past + sizes.tokens)
-    causal = {GROUPED: node.attribute("causal") != 0, MANY: bool(node.attribute("unidirectional")), STANDARD: bool(node.attribute("is_causal"))}
+    causal = {
+        GROUPED: node.attribute("causal") != 0,
+        MANY: bool(node.attribute("unidirectional")),
+        STANDARD: bool(node.attribute("is_causal")),
+    }
     window = node.attribute("local_window_size")
     seen = (distance >= 0) | (not causal[node.kind])
     if isinstance(window, int) and window > 0:

@@ -70,4 +70,3 @@ def attend_to_rows(graph: Graph, one: Attended, rows: Rows, window: int, *, whol
         resize(graph, cache.present, new, ROWS_AXIS, rows.tokens)
     result = b.like(node, node.inputs[0], *extended, mask)
     graph.replace(node, b.nodes, {node.outputs[0]: result})
-

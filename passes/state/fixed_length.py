@@ -143,4 +143,3 @@ def _turn_by_position(graph: Graph, found: Sequence[Varying], tables: _Tables) -
         if operand == TURNS[0] and node is not None and node.kind == "RotaryEmbedding" and len(node.inputs) == 3 and None not in pair:
             caches = [tables.whole(one.table[0], reader) for one in pair if one is not None]
             graph.set_inputs(node, [node.inputs[0], *caches, tables.positions])
-

@@ -11,7 +11,7 @@ from .errors import NotFixable
 from .places import Cache, Sizes, Unrolled
 
 MOVES = frozenset({"Cast", "Concat", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"})
-"""Operators that may stand between a cache as it comes in and the Concat that puts new rows behind it, or behind that: they compute nothing."""
+"""Operators that may stand before the Concat that puts new rows behind a cache, or between it and the output: they compute nothing."""
 
 
 class GrownAxes:

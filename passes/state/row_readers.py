@@ -14,8 +14,8 @@ from .places import Sizes, Unrolled
 
 MASK = 3
 EACH = MOVES | frozenset(
-    "Abs Add And BitShift Ceil Clip Cos Div Equal Erf Exp Expand Floor Gelu Greater GreaterOrEqual IsNaN Less LessOrEqual Log Max Min Mod Mul Neg Not Or Pad "
-    "Pow Reciprocal Relu Round Sigmoid Sign Sin Softplus Sqrt Sub Swish Tanh Tile Where Xor".split()
+    "Abs Add And BitShift Ceil Clip Cos Div Equal Erf Exp Expand Floor Gelu Greater GreaterOrEqual IsNaN Less LessOrEqual Log Max Min "
+    "Mod Mul Neg Not Or Pad Pow Reciprocal Relu Round Sigmoid Sign Sin Softplus Sqrt Sub Swish Tanh Tile Where Xor".split()
 )
 """Operators that compute an element from those at the same place, or move elements."""
 OVER_LAST = frozenset({"LayerNormalization", "RMSNormalization", "RotaryEmbedding"})
@@ -54,7 +54,11 @@ def check_readers(graphs: Unrolled, grown: GrownAxes, joined: Iterable[str], siz
 
 
 def _check_attention(graphs: Unrolled, node: Node, rows: set[str], sizes: Sizes, where: str) -> None:
-    if not rows.issuperset(node.inputs[1:3]) or any(name in rows for k, name in enumerate(node.inputs) if k not in (1, 2)) or any(node.inputs[4:]):
+    if (
+        not rows.issuperset(node.inputs[1:3])
+        or any(name in rows for k, name in enumerate(node.inputs) if k not in (1, 2))
+        or any(node.inputs[4:])
+    ):
         raise NotFixable("attention reads the rows of a cache as something else than keys and values", where)
     if graphs.last.attribute(node, "is_causal"):
         raise NotFixable("the operator masks by itself, from the first row of the cache", where)

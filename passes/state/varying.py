@@ -41,8 +41,9 @@ class Varying:
 
 
 def varying(graphs: Unrolled, sizes: Sizes, entering: Collection[str] = ()) -> tuple[Varying, ...]:
-    """In graph order. entering: tensors that hold the rows of the past alone, whose extents are none of these. Raises NotFixable where the graph itself changes with the position, or a constant does so in a way that is no row of
-    a table."""
+    """In graph order. entering: tensors that hold the rows of the past alone, whose extents are none of these.
+
+    Raises NotFixable where the graph itself changes with the position, or a constant does so in a way that is no row of a table."""
     mine, theirs = graphs.last.nodes, graphs.before.nodes
     if len(mine) != len(theirs):
         raise NotFixable(f"the graph has {len(mine)} operators at one length of the past and {len(theirs)} at another", "the whole graph")
