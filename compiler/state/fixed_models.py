@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ...passes import stages
@@ -132,8 +132,12 @@ class _Stage:
         return (rule, tensor) in self.taken or tensor not in self.left
 
 
-def _offer(graph: Graph, allow: Allow = anywhere) -> tuple[Decision, ...]:
-    return apply(graph, OFFER, allow)
+STAGES: tuple[Callable[[Graph, Allow], tuple[Decision, ...]], ...] = (
+    lambda graph, allow: stages.recover(graph, allow=allow),
+    lambda graph, allow: stages.simplify(graph, allow=allow),
+    lambda graph, allow: apply(graph, OFFER, allow),
+    lambda graph, allow: stages.simplify(graph, allow=allow),
+)
 
 
 class _Unroller:
@@ -185,12 +189,12 @@ class _Unroller:
                 raise ModelError(what, where=self._where, help=HELP)
         for cache in self._inputs.caches:
             resize(graph, cache.present, cache.past, cache.axis, past + tokens)
-        for number, stage in enumerate((stages.recover, stages.simplify, _offer, stages.simplify)):
+        for number, stage in enumerate(STAGES):
             if number == len(self._stages):
-                taken = frozenset((one.rule, one.tensor) for one in stage(graph) if one.taken)
+                taken = frozenset((one.rule, one.tensor) for one in stage(graph, anywhere) if one.taken)
                 self._stages.append(_Stage(taken, frozenset(name for node in graph.nodes for name in node.writes)))
             else:
-                stage(graph, allow=self._stages[number].allows)
+                stage(graph, self._stages[number].allows)
         return graph
 
     def _output_axes(self, graph: Graph) -> dict[str, int]:

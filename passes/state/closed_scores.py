@@ -5,8 +5,6 @@ It is read where all positions are computed at once: a mask is then a constant o
 
 from __future__ import annotations
 
-from functools import reduce
-
 import numpy as np
 
 from ..formula.closed_rows import CLOSED
@@ -34,13 +32,18 @@ def _closed(graph: Graph, tensor: str, length: int, left: int) -> np.ndarray:
         return _low(value, length)
     if node is None or node.domain or not left:
         return nothing
-    if node.kind == "Add":
-        return reduce(np.logical_or, (_closed(graph, name, length, left - 1) for name in node.inputs))
+    if node.kind in ("Add", "Concat"):  # Concat: a score beside those of the rows, as attention sinks are
+        return _any(graph, node, length, left)
     if node.kind == "Where":
         return _filled(graph, node, length, left)
-    if node.kind == "Concat":  # a score beside those of the rows, as attention sinks are
-        return reduce(np.logical_or, (_closed(graph, name, length, left - 1) for name in node.inputs))
     return _closed(graph, node.inputs[0], length, left - 1) if node.kind in KEEPS else nothing
+
+
+def _any(graph: Graph, node: Node, length: int, left: int) -> np.ndarray:
+    found = np.zeros((length, length), bool)
+    for name in node.inputs:
+        found |= _closed(graph, name, length, left - 1)
+    return found
 
 
 def _filled(graph: Graph, node: Node, length: int, left: int) -> np.ndarray:
@@ -50,7 +53,7 @@ def _filled(graph: Graph, node: Node, length: int, left: int) -> np.ndarray:
         return np.zeros((length, length), bool)
     a, b = (_closed(graph, name, length, left - 1) for name in node.inputs[1:])
     taken, other = _in_all(condition.astype(bool), length), _in_all(~condition.astype(bool), length)
-    return (a & b) | (a & taken) | (b & other)
+    return np.asarray((a & b) | (a & taken) | (b & other))
 
 
 def _low(value: np.ndarray, length: int) -> np.ndarray:
