@@ -15,7 +15,7 @@ from ..report import VerifyReport, differences
 from ..terms import EXACT, NARROW
 from ..trial import Untouched
 from ..verdicts import elsewhere, segment_verdicts
-from .step_feeds import StepFeeds, empty_caches
+from .step_feeds import StepFeeds, empty_caches, stated_shapes
 from .steps import Steps, compare_steps, scripts
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _reports(
     narrow = any(session.narrow for session in decoder.sessions.values())
     plans = scripts(sizes, length)
     axes = next(iter(entries.values())).token_axes
-    feeds = StepFeeds(read_graph(source), axes, empty_caches(manifest))
+    feeds = StepFeeds(read_graph(source), axes, empty_caches(manifest), stated_shapes(manifest))
     terms = NARROW if narrow else EXACT
     found = compare_steps(untouched, decoder, plans, feeds, axes, terms=terms, narrow=narrow, tell=tell)
     decoder.reset()
