@@ -6,6 +6,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from growing_cache import check_tokens
@@ -73,6 +74,20 @@ def test_heads_that_no_operator_extends_are_appended(width: int, tmp_path: Path)
     result = compiled(decoder(spec), "x86_cpu", tmp_path)
     assert result.verified and rows_out(result) == {"prefill": {8}, "decode": {1}}
     check_tokens(result.bundle.session(), decoder(spec), spec.vocabulary)
+
+
+def test_new_rows_that_lie_over_an_input_are_right_in_the_first_run(tmp_path: Path) -> None:
+    """That run is made twice, for the trial of what may lie where: the second time the input is to be what was given."""
+    result = compiled(decoder(Spec(layers=2, groups=4, embeds=True)), target_without(WRITTEN_OUT, tmp_path), tmp_path)
+    slots, presents = result.results["prefill"].manifest.arena.slots, {state.present for state in result.manifest.states}
+    assert any(slot.in_place is not None and slot.tensor in presents for slot in slots)
+    session, rows = result.bundle.session(), {"inputs_embeds": np.random.default_rng(0).standard_normal((1, 8, 32)).astype(np.float32)}
+    found = []
+    for _ in range(2):
+        session.step("prefill", rows)
+        found.append(session.filled())
+        session.reset()
+    assert all(np.array_equal(found[0][name], found[1][name]) for name in presents)
 
 
 def test_entries_of_both_ways_share_caches(tmp_path: Path) -> None:
