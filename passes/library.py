@@ -23,6 +23,7 @@ from .decompose.shape import SHAPES
 from .decompose.space_to_depth import SHUFFLES
 from .decompose.weights_alone import WEIGHTS_ALONE
 from .recover.attention import FUSE_ATTENTION, RECOVER_ATTENTION
+from .recover.attention_with_past import WRITE_PAST
 from .recover.contrib import RECOVER_CONTRIB_GELU, RECOVER_QUICKGELU, RECOVER_SKIP
 from .recover.gelu import RECOVER_GELU, RECOVER_GELU_TANH
 from .recover.groupnorm import RECOVER_GROUPNORM
@@ -33,6 +34,7 @@ from .recover.rotary import FUSE_ROTARIES, RECOVER_ROTARIES
 from .recover.softplus import RECOVER_LOGSOFTMAX, RECOVER_MISH, RECOVER_SOFTPLUS
 from .recover.space_to_depth import RECOVER_DEPTH_TO_SPACE, RECOVER_FOCUS, RECOVER_SPACE_TO_DEPTH
 from .recover.swish import RECOVER_HARDSIGMOID, RECOVER_HARDSIGMOID_FIFTH, RECOVER_HARDSWISH, RECOVER_SWISH
+from .recover.turned_heads import RECOVER_TURNED_HEADS
 from .rule.order import in_order
 from .rule.rewrite import Rewrite
 from .simplify.coarse_masks import COARSE_MASKS
@@ -86,8 +88,10 @@ RECOVER: tuple[Rewrite, ...] = in_order(
     RECOVER_SPACE_TO_DEPTH,
     RECOVER_DEPTH_TO_SPACE,
 )
-OFFER: tuple[Rewrite, ...] = in_order(*RECOVER_ROTARIES, RECOVER_ATTENTION)
+OFFER: tuple[Rewrite, ...] = in_order(*RECOVER_ROTARIES, RECOVER_TURNED_HEADS, RECOVER_ATTENTION)
 """Recovered only where a device runs the operator and the whole is faster with it."""
+EXTENDING: tuple[Rewrite, ...] = (WRITE_PAST,)
+"""Operators that extend caches as their steps, where a decoder is edited (passes/state)."""
 WRITTEN_OUT: tuple[Rewrite, ...] = in_order(ATTENTION_SOFTMAX, ROTARY_SLICES)
 """Operators of OFFER as what any device may run, where they have been recovered to be edited."""
 IN_FLOATS: tuple[Rewrite, ...] = in_order(*QUANTISATION)
@@ -163,7 +167,8 @@ def every_rule() -> tuple[Rewrite, ...]:
     tuning = (rule for rules in (*TUNE.values(), *FOLLOW.values()) for rule in rules)
     return tuple(
         {
-            rule.name: rule for rule in (*RECOVER, *OFFER, *SIMPLIFY, *IN_FLOATS, *BESIDE_FLOATS, *ON_FEWER_AXES, *SUBSTITUTE, *tuning)
+            rule.name: rule
+            for rule in (*RECOVER, *OFFER, *EXTENDING, *SIMPLIFY, *IN_FLOATS, *BESIDE_FLOATS, *ON_FEWER_AXES, *SUBSTITUTE, *tuning)
         }.values()
     )
 

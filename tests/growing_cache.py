@@ -31,7 +31,10 @@ class GrowingCache:
     def reset(self) -> None:
         self.length = 0
         pasts = {name: value.shape for name, value in self._inputs.items() if name.startswith("past.")}
-        self._cache: dict[str, Any] = {name: np.zeros((1, shape[1], 0, shape[3]), np.float32) for name, shape in pasts.items()}
+        self._cache: dict[str, Any] = {
+            name: np.zeros([0 if extent == "past" else extent if isinstance(extent, int) else 1 for extent in shape], np.float32)
+            for name, shape in pasts.items()
+        }
 
     def step(self, tokens: Sequence[int]) -> np.ndarray:
         end = self.length + len(tokens)

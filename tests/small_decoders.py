@@ -27,6 +27,8 @@ class Decoder:
     """Logits of the last token alone."""
     learned: bool = False
     """A table of positions, as GPT-2 has one."""
+    normed: bool = False
+    """Queries and keys are normed before they turn, as Qwen3's and Gemma3's are."""
     embeds: bool = False
     """What comes in are rows of a table that another model has, as `inputs_embeds`."""
 
@@ -44,6 +46,7 @@ SPECS = {
     "no mask from outside": Decoder(mask_input=False),
     "logits of the last token": Decoder(last=True),
     "wider heads": Decoder(width=24),
+    "normed heads": Decoder(normed=True),
 }
 
 
@@ -122,6 +125,8 @@ def _layer(w: Writer, spec: Decoder, x: str, layer: int, mask: str, turns: tuple
         return w("Transpose", w("Reshape", flat, [0, 0, count, spec.width]), perm=(0, 2, 1, 3))
 
     q, k, v = by_heads(spec.heads), by_heads(spec.groups), by_heads(spec.groups)
+    if spec.normed:
+        q, k = _normed(w, spec, q), _normed(w, spec, k)
     if not spec.learned:
         q, k = _turned(w, spec, q, turns), _turned(w, spec, k, turns)
     keys = w("Concat", f"past.{layer}.k", k, axis=-2, name=f"present.{layer}.k")
@@ -132,6 +137,11 @@ def _layer(w: Writer, spec: Decoder, x: str, layer: int, mask: str, turns: tuple
     seen = w("MatMul", w("Softmax", w("Add", scores, mask), axis=-1), values)
     flat = w("Reshape", w("Transpose", seen, perm=(0, 2, 1, 3)), [0, 0, spec.hidden])
     return w("Add", x, w("MatMul", flat, w.weight(spec.hidden, spec.hidden)))
+
+
+def _normed(w: Writer, spec: Decoder, x: str) -> str:
+    deviation = w("Sqrt", w("Add", w("ReduceMean", w("Mul", x, x), axes=(-1,), keepdims=1), 1e-6))
+    return w("Mul", w("Div", x, deviation), w.weight(spec.width))
 
 
 def _turned(w: Writer, spec: Decoder, x: str, turns: tuple[str, str]) -> str:

@@ -14,6 +14,7 @@ from autoglmc.passes.layout import move_transposes
 from autoglmc.passes.library import (
     BESIDE_FLOATS,
     DECOMPOSE,
+    EXTENDING,
     FOLLOW,
     GELU,
     IN_FLOATS,
@@ -62,6 +63,7 @@ STAGES: tuple[tuple[str, str, tuple[Rewrite, ...]], ...] = (
     ("Recover", "What exporters scattered becomes one operator again; the same for every target.", RECOVER),
     ("Simplify", "For every target; none takes away an operator that a device might want.", SIMPLIFY),
     ("Recover whole", "Only where a device of the target has the operator and the placement is cheaper with it.", OFFER),
+    ("Extend", "Where a decoder's steps are written with caches of a fixed length.", EXTENDING),
     ("Beside floats", "A quantised model, only where the placement is cheaper so.", BESIDE_FLOATS),
     ("In floats", "A quantised model, only where the placement is cheaper so.", IN_FLOATS),
     ("On fewer axes", "For devices with a limit on the rank, only where the placement is cheaper so.", ON_FEWER_AXES),

@@ -32,6 +32,7 @@ FOLDERS = ("decompose", "recover", "simplify", "substitute", "tune")
 TESTS: Mapping[str, Sequence[str]] = {
     "recover": ("recover/test_recover.py", "recover/test_space_to_depth.py"),
     "recover/attention": ("recover/test_attention.py",),
+    "recover/attention_with_past": ("recover/test_attention_with_past.py",),
     "recover/rotary": ("recover/test_attention.py",),
     "decompose": ("decompose/test_decompose.py",),
     "decompose/attention": ("recover/test_attention.py",),

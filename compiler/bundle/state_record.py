@@ -34,9 +34,10 @@ class StateRecord(Record, frozen=True, kw_only=True):
 
 
 class WayRecord(Record, frozen=True, kw_only=True):
-    """A way to write a step of a decoder: attention that extends its caches, or whose new rows go out and are appended by the session."""
+    """A way to write a step of a decoder: attention that extends its caches, or whose new rows go out and are appended by the session;
+    placed: the same for any reader, the rows being put at their places first."""
 
-    name: Literal["extended", "appended"]
+    name: Literal["extended", "appended", "placed"]
     taken: bool
     seconds: Seconds | None
     """Predicted, of one run; null where there is no plan."""

@@ -45,14 +45,14 @@ class Part:
 def join_entries(
     parts: Sequence[Part],
     states: Sequence[tuple[str, str]],
-    axis: int | None,
+    axes: Mapping[str, int] | None,
     folder: Path,
     links: Sequence[LinkPlan] = (),
     dtype: str = "",
 ) -> Manifest:
     """Writes the files of all parts into the empty `folder`; returns the manifest of the whole, which is not written. states: inputs that
-    of the first part's model that stay from run to run, with their outputs; axis: along which they grow, None where they do not. links:
-    outputs of further models that are inputs of the first one. dtype: that states are kept in, "" for the model's."""
+    of the first part's model that stay from run to run, with their outputs; axes: by input, along which they grow, None where they do not.
+    links: outputs of further models that are inputs of the first one. dtype: that states are kept in, "" for the model's."""
     files: dict[str, FileRecord] = {}
     (folder / SEGMENTS).mkdir()
     with (folder / SEGMENTS / WEIGHTS).open("wb") as stream:
@@ -77,7 +77,7 @@ def join_entries(
         joined[0],
         files=files,
         entries=entries,
-        states=states_of(by_model[parts[0].model], states, axis, rounding_of(dtype) if dtype else 0.0),
+        states=states_of(by_model[parts[0].model], states, axes, rounding_of(dtype) if dtype else 0.0),
         models={name: _source(made[0]) for name, made in by_model.items() if name is not None and name != parts[0].model},
         links=link_records(links, by_model),
     )
@@ -105,7 +105,7 @@ def _entry(part: Part, made: Manifest, *, first: bool) -> EntryRecord:
 
 
 def states_of(
-    manifests: Sequence[Manifest], states: Sequence[tuple[str, str]], axis: int | None, bound: float = 0.0
+    manifests: Sequence[Manifest], states: Sequence[tuple[str, str]], axes: Mapping[str, int] | None, bound: float = 0.0
 ) -> tuple[StateRecord, ...]:
     """Of the entries together: in place where it is so in each of them. bound: the relative error of what is kept in them."""
     found = []
@@ -115,6 +115,7 @@ def states_of(
         assert all(one[past].offset == slot.offset for one in each), "caches lie at the same places in every arena (plan/states.py)"
         whole = [k for k, one in enumerate(each) if one[present].shape == slot.shape]  # the others are new rows alone
         apart = next((manifests[k] for k in whole if each[k][present].offset != slot.offset), None)
+        axis = None if axes is None else axes[past]
         length, reason = (0 if axis is None else slot.shape[axis]), "" if apart is None else _why_apart(apart, past, present, axis)
         copied = slot.bytes if reason else 0
         facts: dict[str, Any] = {"length": length, "bytes": slot.bytes, "copied": copied, "reason": reason, "dtype": slot.dtype}

@@ -13,7 +13,7 @@ from ..load.source import Source
 from ..state.fixed_models import FixedModel, fixed_models
 from ..state.replaced import replaced_states
 from ..state.request import StateRequest
-from ..state.ways import APPENDED, EXTENDED, ways_of
+from ..state.ways import PLACED, WAYS, ways_of
 from .as_json import as_json
 from .explain_model import Why, explain_model
 
@@ -66,7 +66,7 @@ def _step(step: FixedModel, target: Target, options: Mapping[str, Any]) -> dict[
         assert problem is not None, "a step is written in one way at least"
         raise problem
     best = min(whys, key=lambda way: _seconds(whys[way]))
-    ways = [_way(way, whys.get(way), best, reasons.get(way, "")) for way in (EXTENDED, APPENDED)]
+    ways = [_way(way, whys.get(way), best, reasons.get(way, "")) for way in WAYS if way != PLACED or PLACED in step.written]
     return as_json(whys[best]) | {"ways": ways}
 
 

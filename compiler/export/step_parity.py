@@ -26,7 +26,10 @@ def step_parity(source: Source, fixed: FixedModels, functions: Mapping[str, Conv
     more than rounding explains."""
     axes = next(iter(fixed.steps.values())).token_axes
     sizes = {name: step.tokens for name, step in fixed.steps.items()}
-    feeds = StepFeeds(read_graph(source), axes, {past: fixed.axis for past, _ in fixed.states})
+    pasts = {
+        past: tuple(0 if k == fixed.axes[past] else size for k, size in enumerate(cache.shape)) for past, cache in _empty(fixed).items()
+    }
+    feeds = StepFeeds(read_graph(source), axes, pasts)
     with Recalling(source, default_store()) as oracle:
         untouched = Untouched(oracle, (), tell)
         plans = scripts(sizes, fixed.length)
@@ -62,11 +65,11 @@ class _Steps:
         return {name: first_of(value, axes.get(name), tokens) for name, value in made.items() if name not in kept}
 
     def filled(self) -> Mapping[str, Any]:
-        return {present: first_of(self._caches[past], self._fixed.axis, self.length) for past, present in self._fixed.states}
+        return {present: first_of(self._caches[past], self._fixed.axes[past], self.length) for past, present in self._fixed.states}
 
     def poison(self) -> None:
-        for cache in self._caches.values():
-            cache[(slice(None),) * self._fixed.axis + (slice(self.length, None),)] = float("nan")
+        for past, cache in self._caches.items():
+            cache[(slice(None),) * self._fixed.axes[past] + (slice(self.length, None),)] = float("nan")
 
     def reset(self) -> None:
         self._caches, self.length = _empty(self._fixed), 0

@@ -1,7 +1,8 @@
 """The model as onnx.checker is to see it: without what it refuses although it has a meaning.
 
 It asks for a shape of every output, which runtimes infer, and refuses an operator that a later opset replaced: GroupNormalization of opset
-18 to 20, whose scale and bias are per group (lift/convert_nodes.py).
+18 to 20, whose scale and bias are per group (lift/convert_nodes.py); and what onnxruntime alone has in the standard's domain
+(lift/runtime_operators.py).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ModelError
 from .infer_types import infer_types
+from .lift.runtime_operators import is_runtime_operator
 from .structure import all_graphs
 from .versions import DEFAULT_DOMAINS
 
@@ -32,13 +34,17 @@ def checked_copy(model: onnx.ModelProto) -> bytes:
         opset = next((entry.version for entry in owner.opset_import if entry.domain in DEFAULT_DOMAINS), 1)
         parts = [owner] if owner is not copy else []
         parts += [part for part in all_graphs(copy.graph)] if owner is copy else []
-        hidden = [n for part in parts for n in part.node if n.domain in DEFAULT_DOMAINS and opset in REPLACED.get(n.op_type, ())]
+        hidden = [n for part in parts for n in part.node if _is_unseen(n, opset)]
         for node in hidden:
             node.domain = UNSEEN
         if hidden:
             owner.opset_import.add(domain=UNSEEN, version=1)
     data: bytes = copy.SerializeToString()
     return data
+
+
+def _is_unseen(node: onnx.NodeProto, opset: int) -> bool:
+    return (node.domain in DEFAULT_DOMAINS and opset in REPLACED.get(node.op_type, ())) or is_runtime_operator(node)
 
 
 def type_outputs(model: onnx.ModelProto, where: str) -> None:

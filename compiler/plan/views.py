@@ -94,6 +94,8 @@ class _Border:
 
     def __init__(self, compiled: Compiled, segment: Segment) -> None:
         self.compiled, self.segment, self.graph = compiled, segment, segment.graph
+        self.kept = {name for pair in compiled.kept.states for name in pair}
+        """Caches, which lie apart from everything else."""
         self.made = {name for node in segment.part.nodes for name in node.writes}
         self.readers = Counter(name for node in segment.part.nodes for name in set(node.reads))
 
@@ -135,7 +137,7 @@ class _Border:
 
     def _addressable(self, name: str) -> bool:
         tensor = self.graph.tensor(name)
-        return not tensor.const and in_arena(tensor) and bool(tensor.bytes)
+        return not tensor.const and name not in self.kept and in_arena(tensor) and bool(tensor.bytes)
 
 
 def _ranges(graph: Graph, node: Node) -> dict[str, int] | None:

@@ -10,9 +10,14 @@ from ..quantities import time
 WRITTEN = {
     "extended": "attention writes the new rows into the caches",
     "appended": "new rows go out, and the session puts them behind the others",
+    "placed": "new rows go out, and are put at their places before anything reads the caches",
 }
 """What becomes of the new rows of a step, by way."""
-OTHERWISE = {"extended": "attention that writes them itself", "appended": "rows that the session appends"}
+OTHERWISE = {
+    "extended": "attention that writes them itself",
+    "appended": "rows that the session appends",
+    "placed": "rows put at their places first",
+}
 Facts = Mapping[str, Any]
 
 

@@ -26,9 +26,9 @@ ALIGN = 64
 
 
 def results_over_inputs(manifest: Manifest, segment: SegmentRecord) -> dict[str, str]:
-    """Tensors that the segment writes over the input named beside them. Not caches, which have no other place (check_caches)."""
-    caches = {state.present for state in manifest.states}
-    return {result: source for result, source in _over(manifest, segment).items() if result not in caches}
+    """Tensors that the segment writes over the input named beside them. Not those over caches, which have no other place (check_caches)."""
+    caches = {state.past for state in manifest.states}
+    return {result: source for result, source in _over(manifest, segment).items() if source not in caches}
 
 
 def _over(manifest: Manifest, segment: SegmentRecord) -> dict[str, str]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ...passes import stages
 from ...passes.graph.graph import Graph
+from ...passes.library import EXTENDING as PASTS
 from ...passes.library import OFFER, WRITTEN_OUT
 from ...passes.rule.apply import apply
-from ...passes.state.cached_attention import ROWS_AXIS
+from ...passes.rule.rewrite import Allow, Decision, anywhere
 from ...passes.state.errors import NotFixable
-from ...passes.state.fixed_length import CACHE_LENGTH, fix_length
-from ...passes.state.places import Sizes, Unrolled
+from ...passes.state.fixed_length import CACHE_LENGTH, fix_length, place_rows
+from ...passes.state.places import Sizes, Unrolled, resize
 from ..errors import ModelError, UsageError
 from ..load.bind_shapes import Shapes
 from ..load.load_model import load_model
@@ -24,7 +25,7 @@ from ..pipeline.whole_model import light_graph_model
 from .pairs import caches_of, check_dtype
 from .request import StateRequest
 from .step_inputs import StepInputs, bound, step_inputs
-from .ways import APPENDED, EXTENDED, EXTENDING, Ways
+from .ways import APPENDED, EXTENDED, EXTENDING, PLACED, Ways
 
 HELP = "compile its steps one by one with --shape, or export the model with a plain cache: Concat(past, new), attention, causal mask"
 
@@ -34,7 +35,7 @@ class FixedModel:
     """One step of a decoder."""
 
     written: Mapping[str, MemoryModel]
-    """By way, EXTENDED or APPENDED: one, or both where either may be faster."""
+    """By way: one, or EXTENDED and APPENDED where either may be faster."""
     tokens: int
     token_axes: Mapping[str, int]
     """By input and output, the axis that tokens are along."""
@@ -57,10 +58,13 @@ class FixedModels:
     length: int
     dtype: str = ""
     """That the caches are kept in; "" for the model's."""
-    axis: int = ROWS_AXIS
-    """Of the caches, that their rows are along."""
     counter: str = CACHE_LENGTH
     """The input, int64 [1], that says how many rows of the caches are filled before the step."""
+
+    @property
+    def axes(self) -> Mapping[str, int]:
+        """By cache (its input), the axis that its rows are along."""
+        return {cache.past: cache.axis for cache in self.inputs.caches}
 
     @property
     def states(self) -> tuple[tuple[str, str], ...]:
@@ -97,12 +101,36 @@ def fixed_models(
     return FixedModels(steps=steps, inputs=inputs, length=length, dtype=request.dtype)
 
 
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """What a stage did to all tokens at once: a step of one token is to go the same way, although in it the constants of its position,
+    which have one row, may be taken for weights."""
+
+    taken: frozenset[tuple[str, str]]
+    """Rules and the tensors of their sites."""
+    left: frozenset[str]
+    """Tensors that were computed afterwards."""
+
+    def allows(self, rule: str, tensor: str) -> bool:
+        return (rule, tensor) in self.taken or tensor not in self.left
+
+
+STAGES: tuple[Callable[[Graph, Allow], tuple[Decision, ...]], ...] = (
+    lambda graph, allow: stages.recover(graph, allow=allow),
+    lambda graph, allow: stages.simplify(graph, allow=allow),
+    lambda graph, allow: apply(graph, OFFER, allow),
+    lambda graph, allow: stages.simplify(graph, allow=allow),
+)
+
+
 class _Unroller:
     """Loads the model for one length of the past after the other."""
 
     def __init__(self, model: MemoryModel, inputs: StepInputs, length: int, ways: Ways, dtype: str) -> None:
         self._model, self._inputs, self._length, self._where, self._ways = model.proto, inputs, length, model.name, ways
         self._dtype = dtype
+        self._stages: list[_Stage] = []
+        """As all tokens at once went through them."""
         self._first = self._graph(0, length)
 
     def step(self, name: str, tokens: int) -> FixedModel:
@@ -112,7 +140,8 @@ class _Unroller:
         written: dict[str, MemoryModel] = {}
         refused = dict(self._ways.left_out)
         problem: NotFixable | None = None
-        for way in dict.fromkeys((*self._ways.names, *([APPENDED] if self._ways.others else []))):
+        others = [APPENDED] if self._dtype else [APPENDED, PLACED]  # placed rows lie among others, which are of the model's dtype
+        for way in dict.fromkeys((*self._ways.names, *(others if self._ways.others else []))):
             if way not in self._ways.names and written:
                 continue
             graph = self._graph(sizes.past, tokens) if written or problem else last  # which is edited in place
@@ -121,15 +150,18 @@ class _Unroller:
                 written[way] = MemoryModel(light_graph_model(fixed), f"{self._where} ({name})")
                 refused.pop(way, None)
             except NotFixable as found:
-                problem, refused[way] = problem or found, str(found)
+                problem, refused[way] = found, str(found)
         if problem is not None and not written:
             raise ModelError(f"{problem.message}: no cache of fixed length", where=f"{self._where}, {problem.where}", help=HELP)
         return FixedModel(written=written, tokens=tokens, token_axes=axes, refused=refused)
 
     def _fixed(self, graphs: Unrolled, sizes: Sizes, way: str) -> Graph:
         whole = self._ways.whole
-        graph = fix_length(graphs, self._inputs.caches, sizes, extends=way == EXTENDED, whole="Attention" in whole, dtype=self._dtype)
-        if way == APPENDED:
+        if way == PLACED:
+            graph = place_rows(graphs, self._inputs.caches, sizes)
+        else:
+            graph = fix_length(graphs, self._inputs.caches, sizes, extends=way == EXTENDED, whole="Attention" in whole, dtype=self._dtype)
+        if way != EXTENDED:
             apply(graph, [rule for rule in WRITTEN_OUT if whole.isdisjoint(rule.operators)])
             stages.simplify(graph)
         return graph
@@ -138,10 +170,18 @@ class _Unroller:
         """Recovered and simplified, attention and rotations included."""
         model, shapes = bound(self._model, self._inputs, past, tokens)
         graph = Graph(load_model(MemoryModel(model, self._where), shapes).proto)
-        stages.recover(graph)
-        stages.simplify(graph)
-        apply(graph, OFFER)
-        stages.simplify(graph)
+        for one in apply(graph, PASTS):
+            if not one.taken:
+                what = f"{one.site} extends its cache by itself, and {one.reason}: no cache of fixed length"
+                raise ModelError(what, where=self._where, help=HELP)
+        for cache in self._inputs.caches:
+            resize(graph, cache.present, cache.past, cache.axis, past + tokens)
+        for number, stage in enumerate(STAGES):
+            if number == len(self._stages):
+                taken = frozenset((one.rule, one.tensor) for one in stage(graph, anywhere) if one.taken)
+                self._stages.append(_Stage(taken, frozenset(name for node in graph.nodes for name in node.writes)))
+            else:
+                stage(graph, self._stages[number].allows)
         return graph
 
     def _output_axes(self, graph: Graph) -> dict[str, int]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ...passes.state.cached_attention import ROWS_AXIS
 from ...passes.state.places import Cache
 from ..errors import ModelError, UsageError
 from ..inputs.followed import followed_value, follows
@@ -46,11 +45,12 @@ def step_inputs(model: onnx.ModelProto, caches: tuple[Cache, ...], shapes: Shape
     if odd is not None:
         known = ", ".join(value.name for value in others if follows(value)) or "none"
         raise UsageError(f"--given {odd}: no input of that name follows from the number of tokens", where=where, help=f"these do: {known}")
-    first = _dims(values[caches[0].past])
-    for cache in caches:
-        _check_cache(values[cache.past], where)
-    batch, past = first[0].dim_param, first[ROWS_AXIS].dim_param
-    if shapes.get(batch, 1) != 1 or (not batch and first[0].dim_value not in (0, 1)):
+    batches = {dims[0].dim_param for value in others if (dims := _dims(value))} - {""}
+    grown = {value.name: value for value in model.graph.output}
+    caches = tuple(replace(cache, axis=_rows_axis(values[cache.past], grown[cache.present], batches, shapes, where)) for cache in caches)
+    first, axis = _dims(values[caches[0].past]), caches[0].axis
+    batch, past = next((dim.dim_param for k, dim in enumerate(first) if k != axis and not dim.dim_value), ""), first[axis].dim_param
+    if shapes.get(batch, 1) != 1 or _fixed_batch([value for value in others if value.name not in followed]) not in (0, 1):
         raise UsageError("a session has one sequence: the batch must be 1", where=where, help=f"leave out --shape {batch or 'batch'}")
     named = [dim.dim_param for value in others if value.name not in followed for dim in _dims(value) if dim.dim_param]
     free = [name for name in dict.fromkeys(named) if name not in {batch, past, *shapes}]
@@ -74,12 +74,29 @@ def step_inputs(model: onnx.ModelProto, caches: tuple[Cache, ...], shapes: Shape
     return StepInputs(caches=caches, batch=batch, tokens=free[0], past=past, given=given, followed=followed, axes=axes)
 
 
-def _check_cache(value: onnx.ValueInfoProto, where: str) -> None:
-    dims = _dims(value)
-    if len(dims) != 4 or not all(dims[k].dim_value for k in (1, 3)):
-        said = [dim.dim_param or dim.dim_value or "?" for dim in dims]
-        what = f"the cache '{value.name}' is {said}: only [batch, heads, rows, width] with heads and width known is supported"
-        raise ModelError(what, where=where, help="leave it out of --state, or export the model so")
+def _rows_axis(past: onnx.ValueInfoProto, present: onnx.ValueInfoProto, batches: Collection[str], shapes: Shapes, where: str) -> int:
+    """The one dim of a cache without a size that is not the batch's. batches: names of first dims of inputs of tokens. Raises ModelError
+    where there is none, UsageError for another dim without a size."""
+    dims, after = _dims(past), _dims(present)
+    free = [k for k, dim in enumerate(dims) if not dim.dim_value and dim.dim_param not in shapes]
+    rows = [k for k in free if dims[k].dim_param not in batches]
+    if len(rows) == 2 and rows == free and rows[0] == 0:  # a batch by another name, or none
+        rows = rows[1:]
+    grown = [k for k in rows if after[k].dim_param != dims[k].dim_param]
+    said = [dim.dim_param or dim.dim_value or "?" for dim in dims]
+    if len(rows) > 1 and len(grown) == 1:
+        open_ = next(dims[k].dim_param for k in rows if k != grown[0])
+        what = f"the cache '{past.name}' is {said}: '{open_}' has no size"
+        raise UsageError(what, where=where, help=f"give it with --shape {open_}=SIZE")
+    if len(rows) != 1:
+        what = f"the cache '{past.name}' is {said}: which dim its rows are along cannot be told"
+        raise ModelError(what, where=where, help="leave it out of --state, or export the model with one dynamic dim beside the batch")
+    return rows[0]
+
+
+def _fixed_batch(others: Sequence[onnx.ValueInfoProto]) -> int:
+    """The size of the first dim of inputs of tokens, 0 where it has none."""
+    return max((dims[0].dim_value for value in others if len(dims := _dims(value)) > 1), default=0)
 
 
 def bound(model: onnx.ModelProto, inputs: StepInputs, past: int, tokens: int) -> tuple[onnx.ModelProto, Shapes]:
@@ -88,7 +105,7 @@ def bound(model: onnx.ModelProto, inputs: StepInputs, past: int, tokens: int) ->
 
     copy = type(model)()
     copy.CopyFrom(model)
-    sizes = {inputs.tokens: tokens, inputs.batch: 1}
+    sizes = {**{name: size for name, size in inputs.given.items() if isinstance(size, int)}, inputs.tokens: tokens, inputs.batch: 1}
     for name in inputs.followed:
         value = next(value for value in copy.graph.input if value.name == name)
         copy.graph.initializer.append(numpy_helper.from_array(followed_value(value, sizes, past, tokens), name))
@@ -98,7 +115,7 @@ def bound(model: onnx.ModelProto, inputs: StepInputs, past: int, tokens: int) ->
         shapes[inputs.batch] = 1
     for cache in inputs.caches:
         dims = _dims(next(value for value in copy.graph.input if value.name == cache.past))
-        shapes[cache.past] = (1, dims[1].dim_value, past, dims[3].dim_value)
+        shapes[cache.past] = tuple(past if k == cache.axis else dim.dim_value or sizes.get(dim.dim_param, 1) for k, dim in enumerate(dims))
     return copy, shapes
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal, get_args
 
 from ...passes.library import WRITTEN_OUT
 from ...targets.model import Target
@@ -15,6 +15,11 @@ EXTENDED: Final = "extended"
 """Attention itself writes the new rows into the caches."""
 APPENDED: Final = "appended"
 """New rows go out, and the session puts them behind the others."""
+PLACED: Final = "placed"
+"""The same, where rows are put at their places in the caches first, for whatever reads these."""
+WayName = Literal["extended", "appended", "placed"]
+WAYS: tuple[WayName, ...] = get_args(WayName)
+"""In the order in which they are tried; PLACED only where the others are refused."""
 SPLIT = frozenset(operator for rule in WRITTEN_OUT for operator in rule.operators)
 """Operators that become simpler ones where rows are appended, unless a device has them."""
 EXTENDS = "com.microsoft::GroupQueryAttention"
@@ -29,7 +34,7 @@ class Ways:
     whole: frozenset[str] = frozenset()
     """Operators of SPLIT that stay as they are, since a device has them."""
     others: bool = True
-    """Whether APPENDED is taken too where steps can be written in no other way."""
+    """Whether APPENDED, and then PLACED, are taken too where steps can be written in no other way."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """By way that is not among `names`, why."""
 

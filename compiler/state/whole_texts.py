@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...passes.state.cached_attention import ROWS_AXIS
 from ..errors import UsageError
 from ..inputs.followed import followed_value
 from ..load.bind_shapes import Shapes, real_inputs
@@ -62,7 +61,7 @@ class WholeTexts:
         fed = {name: followed_value(self.values[name], sizes, 0, tokens) for name in self.inputs.followed}
         for cache in self.inputs.caches:
             kind = self.values[cache.past].type.tensor_type
-            shape = [dim.dim_value if k not in (0, ROWS_AXIS) else int(k == 0) for k, dim in enumerate(kind.shape.dim)]
+            shape = [0 if k == cache.axis else dim.dim_value or 1 for k, dim in enumerate(kind.shape.dim)]
             fed[cache.past] = np.zeros(shape, helper.tensor_dtype_to_np_dtype(kind.elem_type))
         return {**sample, **fed}
 

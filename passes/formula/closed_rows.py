@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..graph.graph import Graph
+from .region import Reader
 from .trace import Extents
 
 CLOSED = -1e4
@@ -41,3 +42,13 @@ def opens_each_row(graph: Graph, mask: str) -> bool:
         return False
     beside = graph.attribute(node, "axis") in (-1, len(shape) - 1)
     return beside and any(opens_each_row(graph, part) for part in node.inputs)
+
+
+def unguarded(reader: Reader, tensor: str) -> tuple[str, int]:
+    """What Where puts 0 into where it is NaN, as PyTorch's exporters write it for rows that are all closed, and how often it is read so."""
+    graph, node = reader.graph, reader.graph.producer(tensor)
+    if node is None or node.kind != "Where" or graph.uses(tensor) != 1 or reader.number(reader.resolve(node.inputs[1])) != 0:
+        return tensor, 1
+    kept, test = reader.resolve(node.inputs[2]), graph.producer(node.inputs[0])
+    guards = test is not None and test.kind == "IsNaN" and reader.resolve(test.inputs[0]) == kept and graph.uses(node.inputs[0]) == 1
+    return (kept, 2) if guards else (tensor, 1)

@@ -19,7 +19,7 @@ from functools import reduce
 
 import numpy as np
 
-from ..formula.closed_rows import CLOSED, closes_a_row
+from ..formula.closed_rows import CLOSED, closes_a_row, unguarded
 from ..formula.pattern import Value
 from ..formula.region import Reader
 from ..formula.trace import Extents, broadcasts, extents, multiple
@@ -66,12 +66,12 @@ def match(graph: Graph, node: Node) -> Bindings | None:
 
 def _softmax(reader: Reader, tensor: str) -> str | None:
     """What the softmax over the last axis is of; the rows before it may be flattened around it."""
-    graph, around = reader.graph, reader.resolve(tensor)
+    graph, (around, uses) = reader.graph, unguarded(reader, reader.resolve(tensor))
     node = graph.producer(around)
     while node is not None and node.kind == "Reshape" and graph.uses(around) == 1:
-        around = reader.resolve(node.inputs[0])
+        around, uses = reader.resolve(node.inputs[0]), 1
         node = graph.producer(around)
-    if node is None or node.kind != "Softmax" or graph.uses(around) != 1 or graph.opset < 13:
+    if node is None or node.kind != "Softmax" or graph.uses(around) != uses or graph.opset < 13:
         return None
     before, inside, axis = extents(graph, tensor), extents(graph, node.inputs[0]), graph.attribute(node, "axis")
     if not before or not inside or not isinstance(axis, int) or axis % len(inside) != len(inside) - 1 or before[-1] != inside[-1]:
@@ -274,8 +274,8 @@ def _mask(b: Builder, found: Bindings, scores: Extents) -> str:
     for n in range(len(found.values)):
         if f"open{n}" in found:
             condition, fill = found[f"open{n}"], found.number(f"fill{n}")
-            inside = found.number(f"inside{n}")
-            masks.append(b.op("Where", condition, fill, 0.0) if inside else b.op("Where", condition, 0.0, fill))
+            numbers = (fill, 0.0) if found.number(f"inside{n}") else (0.0, fill)
+            masks.append(b.op("Where", condition, *numbers))
             shape.append(tuple(extent or 0 for extent in b.graph.tensor(condition).shape or ()))
     if not masks:
         return ""

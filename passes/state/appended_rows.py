@@ -11,13 +11,11 @@ operator, which adds the mask to the scores, keys are replaced like values. New 
 from __future__ import annotations
 
 import numpy as np
-from onnx import helper
 
-from ...targets.dtypes import ELEMENT
 from ..graph.graph import Graph
 from ..rule.build import Builder
-from .cached_attention import Attended, made_by, unmake
-from .places import Sizes
+from .cached_attention import ROWS_AXIS, Attended, made_by, unmake
+from .places import Sizes, resize
 from .stored_rows import read, stored
 
 IN_FRONT = "filled"
@@ -31,6 +29,10 @@ class Rows:
         """filled_rows: int32 [1], how many rows are filled before the step."""
         self._graph, self._count, self._sizes = graph, filled_rows, sizes
         self._known: dict[int | str, str] = {}
+
+    @property
+    def tokens(self) -> int:
+        return self._sizes.tokens
 
     def filled(self, b: Builder) -> str:
         """bool [length, 1]: the rows of a cache that hold tokens."""
@@ -68,15 +70,6 @@ def attend_to_rows(graph: Graph, one: Attended, shared: Rows, window: int, dtype
         unmake(graph, cache.present)
         out = graph.node("Identity", [rows], outputs=[cache.present], hint=cache.present)
         b.nodes.append(out)
-        _give_rows(graph, cache.present, new, dtype)
+        resize(graph, cache.present, new, ROWS_AXIS, shared.tokens, dtype)
     result = b.like(node, node.inputs[0], *extended, mask)
     graph.replace(node, b.nodes, {node.outputs[0]: result})
-
-
-def _give_rows(graph: Graph, present: str, new: str, dtype: str) -> None:
-    """The output has the shape of the new rows."""
-    value = helper.make_tensor_value_info(present, ELEMENT[dtype], graph.tensor(new).shape)
-    for output in graph.model.graph.output:
-        if output.name == present:
-            output.CopyFrom(value)
-    graph.tensors.learn(value)

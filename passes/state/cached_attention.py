@@ -46,12 +46,13 @@ class Attended:
 
 def attended(graph: Graph, caches: tuple[Cache, ...]) -> tuple[Attended, ...]:
     """Every attention over the caches. Raises NotFixable for a cache that is made in another way, or that anything else reads."""
-    reader, made = Reader(graph), {cache.present: cache for cache in caches}
+    reader = Reader(graph)
+    made = {name: cache for cache in caches for name in (cache.present, reader.resolve(cache.present))}
     new = {cache.present: _appended(reader, cache) for cache in caches}
     found: list[Attended] = []
     for node in graph.nodes:
         read = [name for name in node.reads if name in made]
-        if not read:
+        if not read or made.keys() >= set(node.writes):  # a Cast to the dtype that it has
             continue
         if (
             node.kind != "Attention"
@@ -73,7 +74,7 @@ def attended(graph: Graph, caches: tuple[Cache, ...]) -> tuple[Attended, ...]:
 
 def _appended(reader: Reader, cache: Cache) -> str:
     """What a step adds to a cache: present = Concat(past, new)."""
-    graph, node = reader.graph, reader.graph.producer(cache.present)
+    graph, node = reader.graph, reader.graph.producer(reader.resolve(cache.present))
     while node is not None and node.kind == "Concat" and len(node.inputs) == 1:
         node = graph.producer(node.inputs[0])
     axis = None if node is None else graph.attribute(node, "axis")
@@ -101,7 +102,7 @@ def window_of(graph: Graph, node: Node, sizes: Sizes) -> int:
     if graph.attribute(node, "is_causal"):
         raise NotFixable("the operator masks by itself, from the first row of the cache", where)
     named = node.inputs[3] if len(node.inputs) > 3 else ""
-    mask = graph.value(named) if named else None
+    mask = _value(graph, named) if named else None
     if named and mask is None:
         raise NotFixable("the mask is computed from an input", f"{where}, mask {named!r}")
     distance = np.arange(sizes.tokens)[:, None] + sizes.past - np.arange(sizes.length)
@@ -117,6 +118,19 @@ def window_of(graph: Graph, node: Node, sizes: Sizes) -> int:
     if np.any(closed != ((distance < 0) | ((distance >= window) & (window > 0)))):
         raise NotFixable("the mask closes more than what is behind a token, or before a window", f"{where}, mask {named!r}")
     return window
+
+
+def _value(graph: Graph, tensor: str) -> np.ndarray | None:
+    """Of a constant, or of Where and Add on constants: a mask that a model puts in place of scores becomes one that is added."""
+    value, node = graph.value(tensor), graph.producer(tensor)
+    if value is not None or node is None or node.kind not in ("Where", "Add"):
+        return value
+    parts = [_value(graph, name) for name in node.inputs]
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    with np.errstate(over="ignore"):
+        return np.asarray(np.where(*known) if node.kind == "Where" else known[0] + known[1])
 
 
 def replace_attention(graph: Graph, one: Attended, inputs: Mapping[str, str], window: int, dtype: str) -> None:

@@ -17,9 +17,12 @@ from ..graph.graph import Graph
 from ..graph.node import Node
 from ..rule.build import Builder
 from .appended_rows import Rows, attend_to_rows
-from .cached_attention import attended, made_by, replace_attention, window_of
+from .cached_attention import ROWS_AXIS, attended, made_by, replace_attention, window_of
 from .errors import NotFixable
-from .places import Cache, Sizes, Unrolled
+from .grown_axes import GrownAxes, entering
+from .placed_rows import Places, check_output
+from .places import Cache, Sizes, Unrolled, resize
+from .row_readers import check_readers
 from .stored_rows import give_dtype
 from .varying import Varying, varying
 
@@ -29,6 +32,23 @@ MASK = 3
 """The operand of Attention that is added to the scores."""
 TURNS = (1, 2)
 """The operands of RotaryEmbedding that are cosines and sines."""
+
+
+def place_rows(graphs: Unrolled, caches: tuple[Cache, ...], sizes: Sizes) -> Graph:
+    """`graphs.last`, edited: new rows are put at their places in the caches, whoever reads these (placed_rows.py), and go out alone. Raises
+    NotFixable where that cannot be."""
+    graph, grown = graphs.last, GrownAxes(graphs)
+    found = {cache: entering(graph, grown, cache, sizes) for cache in caches}
+    for cache in caches:
+        check_output(graph, cache, found[cache])
+    varied = varying(graphs, sizes, {tensor for one in found.values() for tensor in one.moved})
+    check_readers(graphs, grown, (join.node.outputs[0] for one in found.values() for join in one.joins), sizes)
+    counts = _counts(graph, sizes)
+    tables = _Tables(graph, counts["positions"])
+    _by_position(graph, varied, tables)
+    Places(graph, counts, sizes).place(found)
+    graph.sweep()
+    return graph
 
 
 def fix_length(graphs: Unrolled, caches: tuple[Cache, ...], sizes: Sizes, *, extends: bool, whole: bool = False, dtype: str = "") -> Graph:
@@ -41,13 +61,9 @@ def fix_length(graphs: Unrolled, caches: tuple[Cache, ...], sizes: Sizes, *, ext
     counts = _counts(graph, sizes)
     tables = _Tables(graph, counts["positions"])
     masks = {(one.node.outputs[0], MASK) for one in readers}
-    _turn_by_position(graph, found, tables)
-    for one in found:
-        if (one.reader, one.operand) not in masks and not _turned(made_by(graph, one.reader), one):
-            rows = tables.rows(one, before=one.reader)  # puts another node into the place of the reader
-            graph.set_input(made_by(graph, one.reader), one.operand, rows)
+    _by_position(graph, [one for one in found if (one.reader, one.operand) not in masks], tables)
     for cache in caches:
-        _give_length(graph, cache.past, sizes.length)
+        resize(graph, cache.past, cache.past, ROWS_AXIS, sizes.length)
     kept = {cache.past: dtype or graph.tensor(cache.past).dtype for cache in caches}
     for cache in caches:
         give_dtype(graph, cache, kept[cache.past])
@@ -110,6 +126,15 @@ class _Tables:
         return self._rows[whole, one.axis]
 
 
+def _by_position(graph: Graph, found: Sequence[Varying], tables: _Tables) -> None:
+    """Constants that depend on the position are looked up."""
+    _turn_by_position(graph, found, tables)
+    for one in found:
+        if not _turned(made_by(graph, one.reader), one):
+            rows = tables.rows(one, before=one.reader)  # puts another node into the place of the reader
+            graph.set_input(made_by(graph, one.reader), one.operand, rows)
+
+
 def _turned(node: Node, one: Varying) -> bool:
     return node.kind == "RotaryEmbedding" and one.operand in TURNS and len(node.inputs) > 3
 
@@ -122,10 +147,3 @@ def _turn_by_position(graph: Graph, found: Sequence[Varying], tables: _Tables) -
         if operand == TURNS[0] and node is not None and node.kind == "RotaryEmbedding" and len(node.inputs) == 3 and None not in pair:
             caches = [tables.whole(one.table[0], reader) for one in pair if one is not None]
             graph.set_inputs(node, [node.inputs[0], *caches, tables.positions])
-
-
-def _give_length(graph: Graph, name: str, length: int) -> None:
-    for value in graph.model.graph.input:
-        if value.name == name:
-            value.type.tensor_type.shape.dim[2].dim_value = length
-            graph.tensors.learn(value)

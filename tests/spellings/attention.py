@@ -255,6 +255,29 @@ def rotary_operator(s: Sketch) -> str:
     return str(s.op("RotaryEmbedding", x, *(s.floats((5, turned // 2), -1, 1) for _ in range(2)), positions, **given))
 
 
+def with_past(s: Sketch) -> list[str]:
+    """The standard's operator with caches, which goes as Concat and attention: one sequence, any heads, heads apart or in rows."""
+    groups, rows, past, width, depth = (s.integer(1, 3) for _ in range(5))
+    heads = groups * s.integer(1, 2)
+    sizes = ((heads, width), (groups, width), (groups, depth))
+    given: dict[str, float | int] = {name: s.pick(0.5, 2.0) for name in ("scale", "softcap") if s.flip()}
+    if s.flip():
+        operands = [s.input((1, h, rows, w)) for h, w in sizes]
+    else:
+        operands = [s.input((1, rows, h * w)) for h, w in sizes]
+        given |= {"q_num_heads": heads, "kv_num_heads": groups}
+    before = [s.input((1, groups, past, size)) for size in (width, depth)]
+    mask = s.floats((rows, past + rows)) if s.flip() else ""
+    return list(s.op("Attention", *operands, mask, *before, outputs=3, **given))
+
+
+def turned_heads(s: Sketch) -> str:
+    batch, heads, rows, width = (s.integer(1, 3) for _ in range(4))
+    one_batch = (batch * heads, rows, width)
+    flat = s.op("Reshape", s.input((batch, heads, rows, width)), s.constant(np.array(one_batch))) if s.flip() else s.input(one_batch)
+    return str(s.op("Reshape", s.once(s.op("Transpose", flat, perm=(0, 2, 1))), s.constant(np.array((batch, heads, width, rows)))))
+
+
 HALF, DOUBLE = ("float16", "float64"), ("float64",)
 WRITTEN_OUT: Mapping[str, Entry] = {
     "recover_attention": Entry(spell=attention, declined=DOUBLE),
@@ -265,6 +288,8 @@ WRITTEN_OUT: Mapping[str, Entry] = {
     "fuse_rotary_halves": Entry(spell=rotary_halves, declined=HALF),
     "recover_rotary_partial": Entry(spell=rotary_partial, dtypes=("float16", "float32"), opsets=NEW),
     "fuse_rotary_partial": Entry(spell=rotary_partial, dtypes=("float16", "float32"), opsets=NEW),
+    "recover_turned_heads": Entry(spell=turned_heads),
+    "write_past": Entry(spell=with_past, dtypes=("float16", "float32"), opsets=NEW),
     "keep_closed_rows": Entry(spell=closed, dtypes=("float16", "float32"), opsets=NEW),
     "flatten_attention": Entry(spell=by_rows, dtypes=("float16", "float32"), opsets=NEW),
 }

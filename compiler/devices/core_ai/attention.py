@@ -22,8 +22,8 @@ KNOWN = {"num_heads", "kv_num_heads", "scale", "softcap", "local_window_size"}
 def _group_query(node: OnnxNode) -> Any:
     """New rows are put behind those that a cache has; what lies behind them has no influence, whatever it is.
 
-        keys, values = the caches with k, v in rows last - tokens + 1 … last
-        y            = softmax(mask(scale · q · keysᵀ)) · values
+    keys, values = the caches with k, v in rows last - tokens + 1 … last
+    y            = softmax(mask(scale · q · keysᵀ)) · values
     """
     import numpy
 

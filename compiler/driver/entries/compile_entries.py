@@ -109,14 +109,14 @@ def compile_entries(
             make, place = partial(compile_model, target=machine, **common, **own), Path(scratch) / name
             results[name] = make(model=source, output=place) if kept.fixed is None else faster_way(kept.fixed.steps[name], make, place)
         judging = Judging(verify, emulate, required)
-        axis = None if kept.fixed is None else kept.fixed.axis
+        axes = None if kept.fixed is None else kept.fixed.axes
         parts = parts_of(entries, results, kept.fixed)
         made = Made(
             source=source,
             parts=parts,
             results=results,
             states=kept.states,
-            axis=axis,
+            axes=axes,
             dtype="" if state is None else state.dtype,
             finish=shared.told,
             measured=shared.measured,

@@ -122,7 +122,7 @@ def _made(
         parts=parts,
         results=results,
         states=() if fixed is None else fixed.states,
-        axis=None if fixed is None else fixed.axis,
+        axes=None if fixed is None else fixed.axes,
         dtype="" if fixed is None else fixed.dtype,
         links=plans,
         sources=given.sources,

@@ -6,13 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from ....passes.place.objectives import LATENCY
 from ...bundle.state_record import WayRecord
 from ...errors import Infeasible, ModelError, SearchEnded, TargetError, UserError
 from ...state.fixed_models import FixedModel
-from ...state.ways import APPENDED, EXTENDED
+from ...state.ways import PLACED, WAYS, WayName
 from ..result import CompileResult
 
 
@@ -30,12 +29,12 @@ def faster_way(step: FixedModel, compiled: Callable[..., CompileResult], place: 
         raise list(problems.values())[-1]
     best = min(results, key=lambda way: _price(results[way]))
     said = {**step.refused, **{way: f"it does not compile: {problem.message}" for way, problem in problems.items()}}
-    ways = tuple(_record(way, results.get(way), said.get(way, ""), best) for way in (EXTENDED, APPENDED))
+    ways = tuple(_record(way, results.get(way), said.get(way, ""), best) for way in WAYS if way != PLACED or PLACED in step.written)
     notes = (f"entry {place.name}: the other way to write its attention does not compile: {one.message}" for one in problems.values())
     return replace(results[best], ways=ways, notes=(*results[best].notes, *notes))
 
 
-def _record(way: Literal["extended", "appended"], result: CompileResult | None, reason: str, best: str) -> WayRecord:
+def _record(way: WayName, result: CompileResult | None, reason: str, best: str) -> WayRecord:
     seconds, cost = (None, None) if result is None else (result.predicted.latency, _price(result))
     return WayRecord(name=way, taken=way == best, seconds=seconds, cost=cost, reason=reason)
 

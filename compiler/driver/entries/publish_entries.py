@@ -64,8 +64,8 @@ class Made:
     results: Mapping[str, CompileResult]
     states: tuple[tuple[str, str], ...] = ()
     """Inputs of the first model, and the outputs that take their place."""
-    axis: int | None = None
-    """Along which they grow; None where they do not."""
+    axes: Mapping[str, int] | None = None
+    """By input, along which axis it grows; None where they do not."""
     dtype: str = ""
     """That they are kept in; "" for the model's."""
     links: Sequence[LinkPlan] = ()
@@ -86,7 +86,7 @@ def publish_entries(
         if wrapping.key is not None:
             wrapping.key.make_room(staged.folder)
         with clock.stage("join entries"):
-            joined = join_entries(made.parts, made.states, made.axis, staged.folder, made.links, made.dtype)
+            joined = join_entries(made.parts, made.states, made.axes, staged.folder, made.links, made.dtype)
             model = structs.replace(joined.model, sha256=model_sha256(made.source))
             manifest = write_manifest(staged.folder, made.finish(structs.replace(joined, model=model)))
         if wrapping.resident is not None:

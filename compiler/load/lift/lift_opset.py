@@ -11,6 +11,7 @@ from ..versions import DEFAULT_DOMAINS, opset_of
 from .contrib_quantise import opset_needed, standardise
 from .old_nodes import has_old_functions, hide_old_nodes, show_old_nodes
 from .quantised_operators import write_in_pairs
+from .runtime_operators import hide_runtime_operators, standardise_runtime_operators
 
 if TYPE_CHECKING:
     import onnx
@@ -24,11 +25,14 @@ IR_VERSION = 8
 def modernise(model: onnx.ModelProto, opset: int = OPSET) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     """The model without local functions, at `opset` if it was older, meaning what it meant; with notes of what was done or could not be.
     com.microsoft's QuantizeLinear and DequantizeLinear are the standard's, at the opset that has them; operators with their quantisation in
-    their name stand between those.
+    their name stand between those. What onnxruntime alone has in the standard's domain has the standard's names.
 
     Where onnx.version_converter fails or loses something, the model stays at its own opset.
     """
+    hidden = hide_runtime_operators(model)
     made, notes = _in_standard_grids(model, opset)
+    if hidden:
+        notes = (*notes, *standardise_runtime_operators(made))
     note = write_in_pairs(made)
     return made, (*notes, note) if note else notes
 

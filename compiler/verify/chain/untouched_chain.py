@@ -15,7 +15,7 @@ from ...bundle.entries import models_of, of_model
 from ...devices.views import numpy_dtype
 from ...inputs.generate_inputs import generate_inputs
 from ...reference.messages import Answer, Question
-from ..decoder.step_feeds import StepFeeds
+from ..decoder.step_feeds import StepFeeds, empty_caches
 from ..decoder.stored_caches import StoredCaches
 from ..expectation import Expectation, expected_of
 from ..trial import Untouched
@@ -55,7 +55,7 @@ class UntouchedChain:
         linked to it."""
         view, linked = self._views[self.main], {link.input for link in self._manifest.links}
         if view.states:
-            feeds = StepFeeds(self._graphs[self.main], view.entries[0].token_axes, {state.past: state.axis for state in view.states})
+            feeds = StepFeeds(self._graphs[self.main], view.entries[0].token_axes, empty_caches(view))
             given, whole = feeds(seed, chain.rows)
         else:
             shapes = {value.name: value.shape for value in view.model.inputs if value.shape is not None}

@@ -16,7 +16,7 @@ from ..report import VerifyReport, differences
 from ..terms import EXACT, NARROW, STORED
 from ..trial import Untouched
 from ..verdicts import elsewhere, segment_verdicts
-from .step_feeds import StepFeeds
+from .step_feeds import StepFeeds, empty_caches, stated_shapes
 from .steps import Steps, compare_steps, scripts
 from .stored_caches import StoredCaches, stored_caches
 
@@ -58,7 +58,7 @@ def _reports(
     narrow = any(session.narrow for session in decoder.sessions.values())
     plans = scripts(sizes, length)
     axes = next(iter(entries.values())).token_axes
-    feeds = StepFeeds(read_graph(source), axes, {state.past: state.axis for state in manifest.states})
+    feeds = StepFeeds(read_graph(source), axes, empty_caches(manifest), stated_shapes(manifest))
     terms = NARROW if narrow else EXACT if stored is None else STORED
     found = compare_steps(untouched, decoder, plans, feeds, axes, terms=terms, narrow=narrow, stored=stored, tell=tell)
     decoder.reset()

@@ -12,6 +12,7 @@ from growing_cache import check_tokens
 from small_decoders import SPECS, decoder
 from small_decoders import Decoder as Spec
 
+from autoglmc.compiler.bundle.entries import entry_view
 from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
 from autoglmc.compiler.driver.entries.faster_way import faster_way
@@ -19,6 +20,7 @@ from autoglmc.compiler.driver.entries.result import EntriesResult
 from autoglmc.compiler.driver.result import CompileResult
 from autoglmc.compiler.errors import Infeasible, UserError
 from autoglmc.compiler.load.source import MemoryModel, source_of
+from autoglmc.compiler.run.in_place import results_over_inputs
 from autoglmc.compiler.state.fixed_models import fixed_models
 from autoglmc.compiler.state.request import StateRequest
 from autoglmc.compiler.state.ways import APPENDED, EXTENDED, Ways
@@ -74,6 +76,15 @@ def test_heads_that_no_operator_extends_are_appended(width: int, tmp_path: Path)
     result = compiled(decoder(spec), "x86_cpu", tmp_path)
     assert result.verified and rows_out(result) == {"prefill": {8}, "decode": {1}}
     check_tokens(result.bundle.session(), decoder(spec), spec.vocabulary)
+
+
+def test_new_rows_that_lie_over_an_input_are_tried_apart_like_other_results(tmp_path: Path) -> None:
+    """The first run computes each such result elsewhere first: one that were left out would be where the input of the second run is."""
+    result = compiled(decoder(Spec(layers=2, groups=4, embeds=True)), target_without(WRITTEN_OUT, tmp_path), tmp_path)
+    view = entry_view(result.manifest, "prefill")
+    slots, presents = view.arena.slots, {state.present for state in view.states}
+    over = {slot.tensor for slot in slots if slot.in_place is not None and slot.tensor in presents}
+    assert over and over <= {name for segment in view.segments for name in results_over_inputs(view, segment)}
 
 
 def test_entries_of_both_ways_share_caches(tmp_path: Path) -> None:

@@ -51,9 +51,9 @@ def also_summed() -> onnx.ModelProto:
         (decoder(Decoder()), ("past.*=next.*",), "the input 'past.0.k' has no output 'next.0.k'"),
         (decoder(Decoder()), ("past.0.k=present.0.k", "past.0.v=present.0.k"), "gives two inputs the output 'present.0.k'"),
         (decoder(Decoder(causal=False)), (), "attention is not causal"),
-        (in_front(), (), "the cache continues"),
+        (in_front(), (), "something else reads the past of a cache than a Concat that puts new rows behind it"),
         (in_halves(), (), "goes out as 'present.0.k' in another dtype: fp16 and fp32"),
-        (also_summed(), (), "a cache is read by something that is no attention"),
+        (also_summed(), (), "something else than attention reads the rows of a cache together"),
     ],
 )
 def test_what_does_not_fit_is_named(model: onnx.ModelProto, patterns: tuple[str, ...], said: str) -> None:
