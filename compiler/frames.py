@@ -1,4 +1,7 @@
-"""Messages between a process and its child: pickled, each after its length. Both ends are ours."""
+"""Messages between a process and its child: pickled, each after the lengths of its parts. Both ends are ours.
+
+Arrays are parts of their own: they are written from where they lie, and read to where they stay, so that a large one is nowhere twice.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,12 @@ class Late(Exception):
 
 def send(descriptor: int, message: Any) -> None:
     """Raises Closed."""
-    data = pickle.dumps(message, protocol=5)
+    arrays: list[pickle.PickleBuffer] = []
+    data = pickle.dumps(message, protocol=5, buffer_callback=arrays.append)
+    parts = [memoryview(data), *(array.raw() for array in arrays)]
+    lengths = struct.pack(f"<{len(parts) + 1}Q", len(parts), *(part.nbytes for part in parts))
     try:
-        for view in (memoryview(HEAD.pack(len(data))), memoryview(data)):  # joined, a large message would be there twice
+        for view in (memoryview(lengths), *parts):
             while view:
                 view = view[os.write(descriptor, view[:CHUNK]) :]
     except BrokenPipeError:
@@ -35,19 +41,22 @@ def send(descriptor: int, message: Any) -> None:
 def receive(descriptor: int, seconds: float | None = None) -> Any:
     """The next message. Raises Closed, and Late where it is not complete within `seconds`."""
     end = None if seconds is None else time.monotonic() + seconds
-    (length,) = HEAD.unpack(_exactly(descriptor, HEAD.size, end))
-    return pickle.loads(_exactly(descriptor, length, end))
+    (count,) = HEAD.unpack(_exactly(descriptor, HEAD.size, end))
+    lengths = struct.unpack(f"<{count}Q", _exactly(descriptor, count * HEAD.size, end))
+    data, *arrays = [_exactly(descriptor, length, end) for length in lengths]
+    return pickle.loads(data, buffers=arrays)
 
 
 def _exactly(descriptor: int, length: int, end: float | None) -> bytearray:
-    parts = bytearray()
-    while len(parts) < length:
+    whole = bytearray(length)
+    left = memoryview(whole)
+    while left:
         if end is not None:
             ready, _, _ = select.select([descriptor], [], [], max(end - time.monotonic(), 0.0))
             if not ready:
                 raise Late
-        piece = os.read(descriptor, min(CHUNK, length - len(parts)))
-        if not piece:
+        count = os.readv(descriptor, [left[:CHUNK]])
+        if not count:
             raise Closed
-        parts += piece
-    return parts
+        left = left[count:]
+    return whole

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeAlias
 
-from ...passes.mapped.mapped_tensor import data_of, inlined, is_mapped
+from ...passes.mapped.mapped_tensor import data_of, inlined, is_mapped, refer
 
 if TYPE_CHECKING:
     import onnx
@@ -63,6 +63,18 @@ class WeightsFile:
     @property
     def sha256(self) -> str:
         return self._hash.hexdigest()
+
+
+def referring(path: Path) -> onnx.ModelProto:
+    """The model of a segment's file, with the weights that lie in the file of weights as stubs."""
+    import onnx
+
+    model = onnx.load_model(path, load_external_data=False)
+    for tensor in tensors_in(model):
+        if tensor.data_location == tensor.EXTERNAL:
+            place = {entry.key: entry.value for entry in tensor.external_data}
+            refer(tensor, path.parent / place["location"], int(place["offset"]), int(place["length"]))
+    return model
 
 
 def externalised(model: onnx.ModelProto, weights: WeightsFile, initializers: Iterable[onnx.TensorProto] = ()) -> onnx.ModelProto:

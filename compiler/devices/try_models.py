@@ -64,7 +64,7 @@ def _one(adapter: Adapter, path: Path) -> None:
     if not given.is_file():
         return
     values = dict(numpy.load(given))
-    memory = _Memory(onnx.load_model(path).graph)
+    memory = _Memory(onnx.load_model(path, load_external_data=False).graph)
     segment = adapter.load(path, blob, memory.inputs, memory.outputs)
     for port in memory.inputs:
         view_at(port)[...] = values[port.name]

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from ...targets.collection import no_collection
-from ..activity import limits
 from ..bundle.manifest import Manifest
 from ..bundle.manifest_json import claims_bundle
 from ..bundle.no_fallback import leave_out_fallbacks, no_fallback_note
@@ -29,13 +28,12 @@ from ..plan.limits import broken, holds
 from ..plan.plan_model import PlannedModel, Unplanned, other_plans, plan_model
 from ..precision.accuracy_check import AccuracyCheck
 from ..reference.recall import Recalling
-from ..run.resident import status_bytes
-from ..verify.memory_ahead import check_memory_ahead, memory_ahead
 from ..verify.report import VerifyReport
 from ..verify.required import Requirement, check_met
 from ..watch.verify_each import PassVerifier
 from .constraints import SettingsOfSegment
-from .describe import describe, sizes_of
+from .describe import describe
+from .entries.compile_memory import check_memory_of
 from .feeds import feeds_of
 from .find_fault import find_fault, suspected_devices, unjudged_devices
 from .job import Job
@@ -47,7 +45,7 @@ from .search import Log, attempted
 from .search_budget import Meter
 from .smaller.chosen_precision import ChosenPrecision
 from .smaller.pruned import Pruned
-from .stages import LARGEST, Stages
+from .stages import Stages
 from .state import State
 from .verdict import Accepted, Fault, Inaccurate, Inexact, Misoptimised, OverLimit, Rejected, Verdict
 
@@ -99,6 +97,8 @@ class Attempt:
     """Whether the weights are kept deflated."""
     resident: int | None = None
     """Bytes of weights that sessions may hold of their own; None for as much as they like."""
+    alone: bool = True
+    """Whether the bundle is no entry of another one, whose memory is looked at as a whole."""
     diagnose: bool = True
     """Whether to find out by how much limits are broken that no plan keeps."""
 
@@ -137,9 +137,8 @@ class Attempt:
     ) -> Built | Refusal | Judged | Misoptimised | Inaccurate | OverLimit:
         """The bundle, published; or the refusal, the judgement, the fault or the limit for which it was not. Raises VerifyError where it
         is not verified as required, TooMuchMemory before anything is written where that would take more than is allowed."""
-        if (allowed := limits().memory) is not None and (status := status_bytes()) is not None:
-            ahead = memory_ahead(sizes_of(planned), status["RssAnon"], verify=self.verify, staged=LARGEST)
-            check_memory_ahead(ahead, allowed, verify=self.verify)
+        if self.verify or self.alone:
+            check_memory_of(planned.compiled, planned.arena.arena.mapped, verify=self.verify)
         with self.job.clock.stage("emit and verify" if self.verify else "emit"), stage(self.out, claims_bundle) as staged:
             notes: list[str] = []
             if self.signing is not None:

@@ -39,6 +39,7 @@ from .advise import Advisor, processor_seconds
 from .attempt import Attempt
 from .constraints import Constraints
 from .crash import crash_saved, explained
+from .entries.compile_memory import weights_in_file
 from .job import Job, Progress
 from .resident_weights import check_resident_with, resident_budget, with_resident
 from .result import CompileResult
@@ -53,6 +54,7 @@ from .verdict import AccuracyMissed
 from .write_after import Stopped, check_model_place, write_after
 
 
+@weights_in_file()
 def compile_model(
     model: Model,
     target: str | PathLike[str] | Target,
@@ -168,6 +170,7 @@ def compile_model(
                 compress=compress,
                 no_fallback=no_fallback,
                 resident=budget if whole else None,
+                alone=whole,
             )
             try:
                 return search_for(attempt, first, rules, meter, tell, log)

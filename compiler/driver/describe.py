@@ -1,20 +1,17 @@
-"""The manifest of a plan, and the sizes from which the memory of its compilation is forecast."""
+"""The manifest of a plan."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...targets.dtypes import DTYPE, packed_bytes
 from ..bundle.manifest import AttemptRecord, Manifest, TargetRecord
 from ..bundle.precision_record import PrecisionRecord
 from ..bundle.pruning_record import PruningRecord
 from ..devices.ort_settings import OrtSettings
 from ..emit.facts import decisions, errors, guesses
 from ..emit.manifest_of import manifest_of
-from ..plan.held import packable, weight_bytes
 from ..plan.plan_model import PlannedModel
 from ..plan.uncosted import uncosted_records
-from ..verify.memory_ahead import PlannedSizes
 
 
 def describe(
@@ -48,18 +45,4 @@ def describe(
         model_metadata=loaded.metadata,
         precision=precision,
         pruning=pruning,
-    )
-
-
-def sizes_of(planned: PlannedModel) -> PlannedSizes:
-    """What of the plan decides how much memory writing and verifying the bundle takes."""
-    compiled, tensors = planned.compiled, planned.compiled.tensors
-    constants = [packed_bytes(DTYPE.get(one.data_type, ""), one.dims) or 0 for segment in compiled.segments for one in segment.constants]
-    return PlannedSizes(
-        weights=weight_bytes(compiled.segments),
-        packed=sum(packable(compiled.segments)),
-        largest=max(constants, default=0),
-        activations=planned.arena.arena.mapped + max((segment.internal_peak for segment in compiled.segments), default=0),
-        given=sum(tensors[name].bytes or 0 for name in compiled.graph_inputs),
-        made=sum(8 * (tensors[name].elements or 0) for name in compiled.graph_outputs),
     )

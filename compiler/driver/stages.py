@@ -11,7 +11,7 @@ from ..verify.stages import Stage
 LAST = "tune-segments"
 """The pass after which the graph is what is written."""
 LARGEST = 1 << 29
-"""Bytes of weights above which stages are not kept: running each takes as much again."""
+"""Bytes of weights above which stages are not kept: onnxruntime may copy those of a stage (where it writes out functions)."""
 
 
 class Stages:

@@ -18,7 +18,7 @@ from ..bundle.files import files_of, sha256_of
 from ..bundle.manifest import SEGMENTS, BoundRecord, EntryRecord, FileRecord, Manifest, SourceRecord
 from ..bundle.plan_records import SegmentRecord
 from ..bundle.state_record import StateRecord, WayRecord
-from ..bundle.weights import WEIGHTS, WeightsFile, externalised
+from ..bundle.weights import WEIGHTS, WeightsFile, externalised, referring
 from ..devices.adapter import Joining
 from ..devices.find_adapter import adapter_for
 from ..errors import BundleError
@@ -138,12 +138,10 @@ def _why_apart(manifest: Manifest, past: str, present: str, axis: int | None) ->
 
 
 def _write_segments(part: Part, weights: WeightsFile, folder: Path, files: dict[str, FileRecord]) -> tuple[SegmentRecord, ...]:
-    import onnx
-
     made = []
     for segment in part.manifest.segments:
         name = _named(part, segment.file)
-        model = externalised(onnx.load_model(part.folder / segment.file), weights)
+        model = externalised(referring(part.folder / segment.file), weights)
         data = model.SerializeToString(deterministic=True)
         (folder / name).write_bytes(data)
         files[name] = FileRecord(sha256=hashlib.sha256(data).hexdigest(), size=len(data), compiled_from=None)

@@ -13,7 +13,7 @@ from ..reference.recall import Recalling
 from ..reference.store import default_store
 from ..state.fixed_models import FixedModels
 from ..verify.decoder.step_feeds import StepFeeds
-from ..verify.decoder.steps import compare_steps, scripts
+from ..verify.decoder.steps import compare_steps, run_scripts, scripts
 from ..verify.grounds import grounds
 from ..verify.reference import read_graph
 from ..verify.terms import OTHER_KERNELS
@@ -33,7 +33,8 @@ def step_parity(source: Source, fixed: FixedModels, functions: Mapping[str, Conv
     with Recalling(source, default_store()) as oracle:
         untouched = Untouched(oracle, (), tell)
         plans = scripts(sizes, fixed.length)
-        found = compare_steps(untouched, _Steps(fixed, functions), plans, feeds, axes, terms=OTHER_KERNELS, narrow=False, tell=tell)
+        seen = run_scripts(_Steps(fixed, functions), plans, feeds, axes, tell)
+        found = compare_steps(untouched, seen, terms=OTHER_KERNELS, narrow=False, tell=tell)
         judged = grounds(found.outputs, found.labels, found.terms, untouched.unchecked)
     wrong = [one.fault for one in found.outputs if one.fault]
     if wrong:

@@ -70,5 +70,8 @@ def open_untouched(copy: onnx.ModelProto, weights: Sequence[onnx.TensorProto], f
         options.add_session_config_entry(WEIGHTS_FOLDER, str(folder.resolve()))
     if values:
         options.add_external_initializers(list(values), list(values.values()))
+    if not optimise:  # named so too, they are read where they lie: else the session copies each (measured, onnxruntime 1.32)
+        for name, value in values.items():
+            options.add_initializer(name, value)
     session = onnxruntime.InferenceSession(copy.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return Opened(session, tuple(values.values()))

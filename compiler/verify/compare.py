@@ -70,11 +70,7 @@ def difference(name: str, pairs: Sequence[tuple[Any, Any]]) -> TensorDifference:
     import numpy
 
     flat = [pair for expected, got in pairs for pair in items(expected, got)]
-    pooled = [numpy.asarray(e, float).ravel() for e, _ in flat if numeric(e)]
-    everything = numpy.concatenate(pooled) if pooled else numpy.zeros(0)
-    finite = everything[numpy.isfinite(everything)]
-    spread = float(finite.std()) if finite.size else 0.0
-    fallback = spread or (float(numpy.abs(finite).max()) if finite.size else 0.0) or 1.0
+    fallback = _spread([numpy.asarray(e, float).ravel() for e, _ in flat if numeric(e)])
     found = [_one(name, expected, got, fallback) for expected, got in flat]
     return TensorDifference(
         name=name,
@@ -85,6 +81,25 @@ def difference(name: str, pairs: Sequence[tuple[Any, Any]]) -> TensorDifference:
         mismatched=sum(d.mismatched for d in found),
         elements=sum(d.elements for d in found),
     )
+
+
+def _spread(arrays: Sequence[Array]) -> float:
+    """Of all finite numbers together the standard deviation, else the largest, else 1. Sums array by array: all of them as one would be the
+    largest array of a verification."""
+    import numpy
+
+    kept = [_where(array, numpy.isfinite(array)) for array in arrays]
+    number = sum(array.size for array in kept)
+    if not number:
+        return 1.0
+    mean = sum(float(array.sum()) for array in kept) / number
+    deviation = float(numpy.sqrt(sum(float(((array - mean) ** 2).sum()) for array in kept) / number))
+    return deviation or max(float(numpy.abs(array).max()) for array in kept if array.size) or 1.0
+
+
+def _where(array: Array, chosen: Array) -> Array:
+    """The elements that are chosen: the array itself where all of them are."""
+    return array if chosen.all() else array[chosen]
 
 
 def same(first: Any, second: Any) -> bool:
@@ -127,11 +142,11 @@ def _one(name: str, expected: Any, got: Any, fallback: float) -> TensorDifferenc
         equal = a.shape == b.shape and same(expected, got)
         return _differs(name, 0 if equal else max(a.size, 1), a.size)
     exact = not is_real(a)
-    x, y = a.astype(numpy.float64).ravel(), b.astype(numpy.float64).ravel()
+    x, y = (side.astype(numpy.float64, copy=False).ravel() for side in (a, b))
     both = numpy.isfinite(x) & numpy.isfinite(y)
     alike = both | (x == y) | (numpy.isnan(x) & numpy.isnan(y))
     mismatched = int((~alike).sum()) + (int((x[both] != y[both]).sum()) if exact else 0)
-    x, y = x[both], y[both]
+    x, y = _where(x, both), _where(y, both)
     if not x.size:
         return _differs(name, mismatched, a.size)
     gap, size = numpy.abs(x - y), numpy.abs(x)

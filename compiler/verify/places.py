@@ -39,14 +39,16 @@ def channel_axis(expected: Sequence[Array]) -> int | None:
     """The axis along which scales differ most, where they differ much; None where the tensor is of one scale. `expected`: the arrays of
     all input sets, of one shape."""
     shape = expected[0].shape
-    with np.errstate(over="ignore"):
-        squares = [np.where(np.isfinite(e) & ~fills(e), e, 0.0) ** 2 for e in expected]
+    axes = [axis for axis, length in enumerate(shape) if length >= 2 and expected[0].size >= FEWEST * length]
+    means: dict[int, list[Array]] = {axis: [] for axis in axes}
+    for e in expected:  # one array of squares at a time
+        with np.errstate(over="ignore"):
+            square = np.where(np.isfinite(e) & ~fills(e), e, 0.0) ** 2
+        for axis in axes:
+            means[axis].append(square.mean(axis=tuple(k for k in range(len(shape)) if k != axis)))
     best, found = APART, None
-    for axis, length in enumerate(shape):
-        if length < 2 or expected[0].size < FEWEST * length:
-            continue
-        others = tuple(k for k in range(len(shape)) if k != axis)
-        scales = np.sqrt(np.mean([square.mean(axis=others) for square in squares], axis=0))
+    for axis in axes:
+        scales = np.sqrt(np.mean(means[axis], axis=0))
         scales = scales[(scales > TINY) & np.isfinite(scales)]
         if not scales.size:
             continue

@@ -51,7 +51,7 @@ class Compared:
 def compared(sample: Sample, axis: int | None) -> Compared:
     """The sample, as its elements are judged."""
     expected = saturated(np.asarray(sample.expected, np.float64), sample.got)
-    e, g = by_channel(expected, axis), by_channel(np.asarray(sample.got).astype(np.float64), axis)
+    e, g = by_channel(expected, axis), by_channel(np.asarray(sample.got).astype(np.float64, copy=False), axis)
     fill = by_channel(fills(expected), axis)
     both = np.isfinite(e) & np.isfinite(g)
     odd = ~both & ~((e == g) | (np.isnan(e) & np.isnan(g)))
@@ -66,7 +66,8 @@ def saturated(expected: Array, got: Any) -> Array:
     if dtype.name not in ("float16", "float32"):
         return expected
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.where(np.isinf(expected.astype(dtype)), np.sign(expected) * np.inf, expected)
+        beyond = np.isinf(expected.astype(dtype))
+        return np.where(beyond, np.sign(expected) * np.inf, expected) if beyond.any() else expected
 
 
 def rounding_of(sample: Sample, axis: int | None) -> Rounding:
@@ -91,8 +92,9 @@ def rounding_of(sample: Sample, axis: int | None) -> Rounding:
 def _off(rounded: Any, e: Array, axis: int | None) -> Array:
     """How far one way of rounding is off, per element; 0 where it is not finite."""
     with np.errstate(all="ignore"):
-        off = np.abs(by_channel(np.asarray(rounded).astype(np.float64), axis) - e)
-    result: Array = np.where(np.isfinite(off), off, 0.0)
+        off = by_channel(np.asarray(rounded).astype(np.float64, copy=False), axis) - e
+    result: Array = np.abs(off, out=off)
+    result[~np.isfinite(result)] = 0.0
     return result
 
 

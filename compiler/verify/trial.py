@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 NOISE = (1, 4, 16)
 """Random roundings of each input set: at first, and where something is further off than those explain."""
 
+LARGE_ANSWER = 1 << 24
+"""Bytes of outputs up to which several random roundings are one question: an answer is in memory as a whole."""
+
 Tell = Callable[[str], None]
 
 
@@ -81,9 +84,10 @@ class Untouched:
         tensors = self.tensors if inside else ()
         plain: dict[str, Any] = {"inputs": inputs, "tensors": tensors, "own": False, "exact": False}
         answer = self.oracle.ask(Question(**plain, optimised=True, half=half, floats=True, noise=NOISE[0]))
-        for few, more in pairwise(NOISE):
-            if more <= noise:
-                further = self.oracle.ask(Question(**plain, noise=more - few, first=few))
+        at_once = max(LARGE_ANSWER // max(_bytes(answer.noise), 1), 1)
+        for few, more in (pair for pair in pairwise(NOISE) if pair[1] <= noise):
+            for first in range(few, more, at_once):
+                further = self.oracle.ask(Question(**plain, noise=min(at_once, more - first), first=first))
                 answer = replace(answer, noise=(*answer.noise, *further.noise))
         self._note(answer)
         return answer
@@ -162,6 +166,11 @@ class Trial:
         """How far an output is off on usual inputs, or on all where none is."""
         chosen = [sample for sample, usual in zip(self.samples[name], self.usual, strict=True) if usual or not any(self.usual)]
         return difference(name, [(sample.expected, sample.got) for sample in chosen])
+
+
+def _bytes(ways: Sequence[Mapping[str, Any]]) -> int:
+    """Of arrays."""
+    return sum(int(getattr(value, "nbytes", 0)) for way in ways for value in way.values())
 
 
 def own_where_equal(sample: Sample) -> Sample:

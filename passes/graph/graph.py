@@ -67,6 +67,7 @@ class Graph:
         model.functions.extend(self.model.functions)
         model.graph.CopyFrom(body)
         inner = Graph(model)
+        inner.tensors.of_body = True
         inner.newest = self.newest
         for name in free_names(body):
             inner.tensors.capture(name, self.tensors)

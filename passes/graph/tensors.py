@@ -12,6 +12,7 @@ from onnx import numpy_helper
 from ...targets.dtypes import DTYPE
 from ...targets.operator_view import TensorView
 from ..mapped.mapped_tensor import array_of, is_mapped
+from ..mapped.spill import current_spill, placed
 
 LONGEST = 1 << 14
 """Elements of a vector up to which inference may follow values: onnx keeps 77 bytes of each (measured, 1.23)."""
@@ -24,6 +25,9 @@ class Tensors:
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         """The protobufs of `graph` are kept, not copied."""
+        self.of_body = False
+        """Of a body, whose weights are never stubs."""
+        self._spill = current_spill()  # as long as somebody reads stubs of it
         self.constants: dict[str, onnx.TensorProto] = {t.name: t for t in graph.initializer}
         self._types = {value.name: value.type for value in (*graph.input, *graph.output, *graph.value_info)}
         self._notes = {v.name: v for v in graph.value_info if v.doc_string or v.metadata_props}
@@ -97,8 +101,10 @@ class Tensors:
 
     def add_constant(self, name: str, value: np.ndarray) -> None:
         """`value` must not be written to afterwards."""
-        self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(value) if value.ndim else value, name)
-        self._arrays[name] = value
+        made = numpy_helper.from_array(np.ascontiguousarray(value) if value.ndim else value, name)
+        self.constants[name] = made if self.of_body else placed(made)
+        if not is_mapped(self.constants[name]):
+            self._arrays[name] = value
 
     def take_constant(self, name: str, tensor: onnx.TensorProto) -> None:
         """A copy of the protobuf becomes the constant of that name."""

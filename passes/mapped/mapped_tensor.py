@@ -26,7 +26,9 @@ LARGE = 1 << 16
 FILES = 8
 """Files whose mappings are kept at most."""
 PLACE = "autoglmc.place"
-"""Key of the entry of a stub: "offset:bytes:size of the file:its last change:file", the change in nanoseconds."""
+"""Key of the entry of a stub: "offset:bytes:size of the file:its last change:file", the change in nanoseconds; of a weight that this
+process wrote itself (spill.py) "offset:bytes:MARKED:mark:file", where the file begins with the mark, in hexadecimal digits."""
+MARKED = "marked"
 
 
 def refer(tensor: onnx.TensorProto, file: Path, offset: int, length: int) -> None:
@@ -36,6 +38,13 @@ def refer(tensor: onnx.TensorProto, file: Path, offset: int, length: int) -> Non
     tensor.data_location = tensor.EXTERNAL
     state = file.stat()
     tensor.external_data.add(key=PLACE, value=f"{offset}:{length}:{state.st_size}:{state.st_mtime_ns}:{file.resolve()}")
+
+
+def refer_to_marked(tensor: onnx.TensorProto, file: Path, offset: int, length: int, mark: bytes) -> None:
+    """The same for a file that begins with a mark, and may grow meanwhile. A descriptor of that name may be another file's by then: the
+    mark tells."""
+    tensor.data_location = tensor.EXTERNAL
+    tensor.external_data.add(key=PLACE, value=f"{offset}:{length}:{MARKED}:{mark.hex()}:{file}")
 
 
 def is_mapped(tensor: onnx.TensorProto) -> bool:
@@ -51,11 +60,14 @@ def data_of(tensor: onnx.TensorProto) -> memoryview | bytes:
     """The bytes of raw_data; of a stub those of the mapped file, not to be written. Raises DataGone."""
     if not is_mapped(tensor):
         return bytes(tensor.raw_data)
+    _, _, kind, mark, _ = _fields(tensor)
     file, offset, length = _place(tensor)
     try:
         state = os.stat(file)
         if state.st_size < offset + length:
             raise DataGone(f"the weights in '{file}' have changed while they were used: it has become shorter")
+        if kind == MARKED:
+            return _marked(tensor, file, state.st_size, mark)[offset : offset + length]
         return _mapping(file, state.st_size, state.st_mtime_ns, state.st_ino)[offset : offset + length]
     except OSError as problem:
         what = f"the weights in '{file}' cannot be read any more: {problem.strerror or problem}"
@@ -65,8 +77,20 @@ def data_of(tensor: onnx.TensorProto) -> memoryview | bytes:
 @lru_cache(maxsize=FILES)
 def _mapping(file: str, size: int, changed: int, number: int) -> memoryview:
     """One for all tensors of a file: each keeps a descriptor open. It lives as long as anybody reads from it."""
+    return _mapped(file, size)
+
+
+def _mapped(file: str, size: int) -> memoryview:
     with open(file, "rb") as stream:
         return memoryview(mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ))
+
+
+def _marked(tensor: onnx.TensorProto, file: str, size: int, mark: str) -> memoryview:
+    """Mapped for each tensor that is read: the file grows, and what is kept here would keep it on the disk."""
+    whole = _mapped(file, size)
+    if whole[: len(mark) // 2].hex() != mark:
+        raise DataGone(f"the temporary file that weight '{tensor.name}' lies in is closed")
+    return whole
 
 
 def data_bytes(tensor: onnx.TensorProto) -> int:
@@ -127,9 +151,9 @@ def stubs_bytes(tensors: Iterable[onnx.TensorProto]) -> int:
 
 
 def states_in(tensors: Iterable[onnx.TensorProto]) -> Mapping[Path, tuple[int, int]]:
-    """The files that stubs among them name, with bytes and last change (nanoseconds) as they were when the stubs were made."""
+    """The model's files that stubs among them name, with bytes and last change (nanoseconds) as they were when the stubs were made."""
     found = (_fields(tensor) for tensor in tensors if is_mapped(tensor))
-    return {Path(file): (int(size), int(changed)) for _, _, size, changed, file in found}
+    return {Path(file): (int(size), int(changed)) for _, _, size, changed, file in found if size != MARKED}
 
 
 def _place(tensor: onnx.TensorProto) -> tuple[str, int, int]:

@@ -31,6 +31,8 @@ from ..crash import crash_saved
 from ..job import Clock, Progress
 from ..resident_weights import check_resident_with, resident_budget, with_resident
 from ..result import CompileResult
+from .compile_memory import weights_in_file
+from .entries_ahead import check_memory_of_entries
 from .faster_way import faster_way
 from .publish_entries import Judging, Made, Wrapping, publish_entries
 from .result import EntriesResult
@@ -57,6 +59,7 @@ class _Kept:
     """The steps, where the states are caches that grow."""
 
 
+@weights_in_file()
 def compile_entries(
     model: Model,
     target: str | PathLike[str] | Target,
@@ -122,6 +125,7 @@ def compile_entries(
             measured=shared.measured,
             notes=shared.notes,
         )
+        check_memory_of_entries(made, verify=verify)
         published = publish_entries(made, out, judging, wrapping, clock=clock, tell=tell)
     shared.save(precision)
     return published

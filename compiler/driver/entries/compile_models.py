@@ -30,6 +30,8 @@ from ..job import Clock, Progress
 from ..resident_weights import check_resident_with, resident_budget, with_resident
 from ..result import CompileResult
 from .compile_entries import Asked, parts_of, tokens_of
+from .compile_memory import weights_in_file
+from .entries_ahead import check_memory_of_entries
 from .faster_way import faster_way
 from .linked_shapes import Sized, sized_entries
 from .publish_entries import Judging, Made, Wrapping, publish_entries
@@ -41,6 +43,7 @@ Compile = Callable[..., CompileResult]
 """Of an entry's name, its model, what it keeps, and options of its own."""
 
 
+@weights_in_file()
 def compile_models(
     models: Mapping[str, Model],
     target: str | PathLike[str] | Target,
@@ -87,6 +90,7 @@ def compile_models(
             return faster_way(model, make, place) if isinstance(model, FixedModel) else make(model=model, output=place)
 
         made = _made(given, asked, fixed, compiled, {"verify": verify, "require_verified": judging.required}, machine)
+        check_memory_of_entries(made, verify=verify)
         return publish_entries(made, out, judging, wrapping, clock=clock, tell=tell)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ....passes.mapped.spill import placed
 from ... import quantities
 from ..structure import all_graphs, bodies, describe_node
 from .compute import compute, result_bytes, tensor_bytes
@@ -83,6 +84,7 @@ class _Folder:
                     self.fold(body, constants)
                 kept.append(node)
             else:
+                found = [placed(tensor) for tensor in found] if graph is self.model.graph else found
                 made.update((tensor.name, tensor) for tensor in found)
                 constants.update((tensor.name, tensor) for tensor in found)
         if len(kept) < len(graph.node):

@@ -93,6 +93,7 @@ class Decoder:
             one = self._each.get(entry)
             if one is not None and one.tokens <= self._most - self.length and one.fits(inputs):
                 return self._run(one, inputs)
+            del one  # it may end while others run (one_open.py)
             arrays, tokens = self._checked(entry, inputs)
             self._check_room(tokens)
             parts = [self._part(name, arrays, begin, end) for name, begin, end in self._runs(entry, tokens)]

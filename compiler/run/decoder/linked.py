@@ -53,8 +53,7 @@ class Linked:
         self.models = models_of(manifest)
         """Names of the models; links lead to the first one."""
         opener = Opener(folder, manifest, emulate=emulate, recompile=recompile, resident=resident)
-        self._emulated = opener.emulated()
-        self._each = opened(opener, self.entries)
+        self._emulated, self._each = opener.emulated(), opened(opener, self.entries)
         self._links = {name: outputs_of(manifest, entry) for name, entry in self.entries.items()}
         """By entry, what it writes for the first model: the link, the slot in its arena, and the bytes that it has."""
         main = self._of_main(), self._each.memory, self._each.size
@@ -173,6 +172,11 @@ class Linked:
             if self._entry(name, NO_INPUTS).model == self.models[0] and self.manifest.phases is None:
                 raise UsageError(f"'{name}' is of the model that links lead to, which keeps the caches", help="release another model")
             self._each.release(found)
+
+    def close(self) -> None:
+        """Ends every session, with the weights that it holds. It cannot be used any more."""
+        self._decoder = None
+        self._each.close()
 
     def truncate(self, length: int) -> None:
         """The caches hold the first `length` tokens. Raises UsageError for more than there are."""

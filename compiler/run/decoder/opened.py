@@ -55,7 +55,7 @@ class Opened:
         self._moved: dict[tuple[str, tuple[tuple[int, int], ...]], EntryRun] = {}
         self._told: dict[str, None] = {}
         self._again: dict[str, str] = {}
-        self._ran = {name: _ran(run.session) for name, run in runs.items()}
+        self._ran = {name: ran_of(run.session) for name, run in runs.items()}
         self._family = family or _Family()
         self._family.members.add(self)
 
@@ -76,7 +76,7 @@ class Opened:
                 found = self.runs[name] = self._opener(name, self.memory)
             if name in self._ran:
                 self._again[name] = f"'{name}' was released and opened again, in {time(perf_counter() - begun)}"
-            self._ran[name] = _ran(found.session)
+            self._ran[name] = ran_of(found.session)
         return found
 
     def _make_room(self, name: str) -> None:
@@ -118,6 +118,12 @@ class Opened:
         give_back()
         self.memory.give_back(self._opener.end_of(self.runs))
 
+    def close(self) -> None:
+        """Every session ends; what lies in the arena stays."""
+        self.runs, self._moved = {}, {}
+        gc.collect()
+        give_back()
+
     def beside(self, memory: ArenaMemory) -> Opened:
         """The open ones, bound to another arena."""
         return Opened(self._opener, memory, {name: run.beside(memory) for name, run in self.runs.items()}, self._family)
@@ -158,5 +164,5 @@ def opened(opener: Opener, names: Collection[str]) -> Opened:
     return Opened(opener, memory, {name: opener(name, memory) for name in begun})
 
 
-def _ran(session: Session) -> Ran:
+def ran_of(session: Session) -> Ran:
     return Ran(session.devices, session.absent, session.emulated, session.narrow, session.native, session.not_run)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ...bundle.entries import models_of, views
 from ...load.source import Source
+from ...mapped_arrays import MappedArrays
 from ...reference.recall import Recalling
 from ...reference.store import default_store
 from ..compare import TensorDifference
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from ...bundle.manifest import Manifest
     from ..verifiable import Ran
 
+_Seen = tuple[Chain, Sequence[Sequence[Values]], Values, Values]
+"""A chain, inputs of its steps that write rows, all that is given to the model that reads them, and what the bundle made."""
 UNFILLED = "what the models write does not fill what a step reads: they were not compared together"
 
 
@@ -46,6 +49,8 @@ class Together(Protocol):
     def poison(self) -> None: ...
 
     def cached(self) -> Mapping[str, Any]: ...
+
+    def close(self) -> None: ...
 
 
 def verify_chain(
@@ -81,10 +86,12 @@ class _Comparison:
         self._approximated = any(one.bound > 0 and one.site not in caches for one in bounds)
 
     def report(self, emulate: bool) -> VerifyReport:
-        outputs = self._compared()
+        seen = self._seen()
         entries = zip(views(self._manifest), self._ran.items(), strict=True)
         verdicts = {name: segment_verdicts(view, ran) for view, (name, ran) in entries}
         segments = tuple(verdict for each in verdicts.values() for verdict in each)
+        self._session.close()  # what it holds of weights goes before the untouched models take their memory
+        outputs = self._compared(seen)
         away = () if emulate else tuple(f"{name}: {said}" for name, each in verdicts.items() for said in elsewhere(each))
         reasons = (*(() if outputs else (UNFILLED,)), *differences(outputs, ()), *away)
         labels = tuple(chain.label for chain in self._chains)
@@ -122,13 +129,16 @@ class _Comparison:
         terms = NARROW if self._narrow else EXACT if self._untouched.stored is None else STORED
         return replace(terms, loose=APPROXIMATE) if self._approximated else terms
 
-    def _compared(self) -> tuple[TensorDifference, ...]:
-        seen = []
+    def _seen(self) -> list[_Seen]:
+        seen: list[_Seen] = []
+        arrays = MappedArrays()
         for seed, chain in enumerate(self._chains):
             self._tell(f"comparing the models together on {chain.label}")
             steps, (given, whole) = self._untouched.written(chain, seed), self._untouched.read(chain, seed)
-            seen.append((chain, steps, whole, self._run(chain, steps, given)))
-        self._session.reset()
+            seen.append((chain, steps, whole, arrays.kept(self._run(chain, steps, given))))
+        return seen
+
+    def _compared(self, seen: Sequence[_Seen]) -> tuple[TensorDifference, ...]:
         half, found = bool(self._narrow), tuple[TensorDifference, ...]()
         for noise in NOISE[1:] if seen else ():
             answers = [self._untouched.answers(steps, chain, half=half, noise=noise) for chain, steps, _, _ in seen]

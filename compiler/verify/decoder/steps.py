@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ...mapped_arrays import MappedArrays
 from ..compare import TensorDifference
 from ..expectation import Expectation
 from ..judge import judge
@@ -75,42 +76,63 @@ class Stepped:
     """Of each output, what was expected and found in each script."""
 
 
-def compare_steps(
-    untouched: Untouched,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One script."""
+
+    label: str
+    whole: Mapping[str, Any]
+    """All that the model takes, for all tokens at once."""
+    got: Mapping[str, Any]
+    """Outputs of all steps, and what the caches hold at the end."""
+
+
+def run_scripts(
     decoder: Steps,
     plans: Sequence[Script],
     inputs: Callable[[int, int], tuple[Mapping[str, Any], Mapping[str, Any]]],
     axes: Mapping[str, int],
+    tell: Callable[[str], None],
+) -> tuple[Seen, ...]:
+    """inputs: of a seed and a number of tokens, those that a session takes, and all that the model takes. axes: by input and output, the
+    axis of tokens."""
+    seen, arrays = [], MappedArrays()
+    for seed, plan in enumerate(plans):
+        tell(f"running {plan.label}")
+        given, whole = inputs(seed, plan.tokens)
+        seen.append(Seen(label=plan.label, whole=whole, got=arrays.kept(_stepped(decoder, plan, given, axes))))
+    return tuple(seen)
+
+
+def compare_steps(
+    untouched: Untouched,
+    seen: Sequence[Seen],
     *,
     terms: Terms,
     narrow: bool,
     stored: StoredCaches | None = None,
     tell: Callable[[str], None],
 ) -> Stepped:
-    """inputs: of a seed and a number of tokens, those that a session takes, and all that the model takes. axes: by input and output, the
-    axis of tokens. terms: at the first look. narrow: whether a device computes in fp16. stored: where the bundle keeps
-    caches in another dtype. Raises VerifyError where that does not hold their values."""
-    seen: list[tuple[str, Mapping[str, Any], dict[str, Any]]] = []
-    for seed, plan in enumerate(plans):
-        tell(f"comparing {plan.label}")
-        given, whole = inputs(seed, plan.tokens)
-        seen.append((plan.label, whole, _stepped(decoder, plan, given, axes)))
+    """terms: at the first look. narrow: whether a device computes in fp16. stored: where the bundle keeps caches in another dtype. Raises
+    VerifyError where that does not hold their values."""
     outputs: tuple[TensorDifference, ...] = ()
     samples: dict[str, list[Sample]] = {}
     for noise in NOISE[1:]:
         samples = {}
-        for label, whole, got in seen:
-            more = () if stored is None else stored.ways(whole, noise)
-            expectation = Expectation.of(label, untouched.answer(whole), untouched.roundings(whole, half=narrow, noise=noise), more)
+        for one in seen:
+            tell(f"comparing {one.label}")
+            rounded = untouched.roundings(one.whole, half=narrow, noise=noise)
+            more = () if stored is None else stored.ways(one.whole, noise)
+            expectation = Expectation.of(one.label, untouched.answer(one.whole), rounded, more)
             if stored is not None:
                 stored.check(expectation.expected)
-            for name in got:
-                samples.setdefault(name, []).append(expectation.sample(name, got[name]))
+            for name, value in one.got.items():
+                samples.setdefault(name, []).append(expectation.sample(name, value))
         terms = terms if noise == NOISE[1] else terms.at_last
         outputs = tuple(_judged(name, samples[name], terms, untouched) for name in samples)
         if not any(d.fault for d in outputs) or max(d.excess for d in outputs) > AGAIN:
             break
-    return Stepped(outputs=outputs, labels=tuple(plan.label for plan in plans), terms=terms, samples=samples)
+    return Stepped(outputs=outputs, labels=tuple(one.label for one in seen), terms=terms, samples=samples)
 
 
 def _stepped(decoder: Steps, plan: Script, given: Mapping[str, Any], axes: Mapping[str, int]) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from small_models import parse
 from autoglmc.compiler.inputs.generate_inputs import generate_inputs
 from autoglmc.compiler.load.load_model import load_model
 from autoglmc.compiler.reference.open_untouched import light_copy, open_untouched
+from autoglmc.compiler.run.resident import measure_resident, status_bytes
+from autoglmc.passes.mapped.mapped_tensor import refer
 
 ADD = "g (float[64,64] x) => (float[64,64] y) { a = Add(x, w) y = Add(a, s) }"
 
@@ -73,4 +75,24 @@ def test_weights_of_other_dtypes(kind: int) -> None:
     values = np.random.default_rng(0).integers(-8, 8, (64, 64)).astype(np.float32)
     model.graph.initializer.append(onnx.helper.make_tensor("w", kind, [64, 64], values.ravel()))
     model.opset_import[0].version, model.ir_version = 21, 10
-    assert np.array_equal(open_untouched(*light_copy(model), None).session.run(None, {})[0], values)
+    opened = open_untouched(*light_copy(model), None)
+    assert np.array_equal(opened.session.run(None, {})[0], values)
+
+
+def test_weights_are_read_where_they_lie(tmp_path: Path) -> None:
+    """A session of a model whose weights stay in a file holds no copy of them."""
+    if status_bytes() is None:
+        pytest.skip("this system does not say what is private")
+    size = 1 << 25
+    (tmp_path / "data").write_bytes(bytes(size))
+    model = parse(ADD)
+    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[size // 256, 64])
+    refer(tensor, tmp_path / "data", 0, size)
+    model.graph.initializer.append(tensor)
+    model.graph.initializer.append(numpy_helper.from_array(np.ones(64, np.float32), "s"))
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    model.graph.output[0].type.tensor_type.shape.dim[0].dim_value = size // 256
+    open_untouched(*light_copy(weighted()), None)  # the runtime itself
+    opened, added = measure_resident(lambda: open_untouched(*light_copy(model), None))
+    assert added is not None and added.own < size // 4
+    assert opened.session.run(None, {"x": np.ones((1, 64), np.float32)})[0].shape == (size // 256, 64)
