@@ -181,7 +181,7 @@ def test_a_cache_in_two_places_says_why(bundle: Bundle) -> None:
     def said(**changes: Any) -> str:
         slots = [structs.replace(one, **changes) if one.tensor == "present.0.k" else one for one in plan.arena.slots]
         moved = structs.replace(plan, arena=structs.replace(plan.arena, slots=tuple(slots)), segments=segments)
-        (state,) = states_of([plan, moved], pairs, 2)
+        (state,) = states_of([plan, moved], pairs, {"past.0.k": 2})
         assert state.copied == (state.bytes if state.reason else 0)
         return state.reason
 
