@@ -10,14 +10,21 @@ DEATH_SIGNAL = 1
 """PR_SET_PDEATHSIG of Linux; elsewhere a worker ends when it next reads what its parent closed."""
 
 
+DEADLY = frozenset(
+    int(one) for name in ("ABRT", "BUS", "FPE", "ILL", "KILL", "SEGV", "TERM", "XCPU") if (one := getattr(signal, f"SIG{name}", None))
+)
+
+
 def ending(code: int) -> str:
     """How a process ended, from its return code: "SIGSEGV", "exit code 3". Of a program that started another one, 128 + N (a shell) and
-    256 - N (Python's exit of a negative code) are the signal N."""
+    256 - N (Python's exit of a negative code) are the signal N, where programs die of it: 255 is a program's own exit(-1)."""
     number = -code if code < 0 else 256 - code if code > 192 else code - 128
+    if code >= 0 and number not in DEADLY:
+        return f"exit code {code}"
     try:
         return signal.Signals(number).name
     except ValueError:
-        return f"exit code {code}" if code >= 0 else f"signal {-code}"
+        return f"signal {-code}"
 
 
 def end_with_parent(parent: int | None = None) -> None:

@@ -152,7 +152,8 @@ class _Unroller:
             except NotFixable as found:
                 problem, refused[way] = found, str(found)
         if problem is not None and not written:
-            raise ModelError(f"{problem.message}: no cache of fixed length", where=f"{self._where}, {problem.where}", help=HELP)
+            help = f"leave out --cache-dtype, since rows at their places are kept in the model's dtype; or {HELP}" if self._dtype else HELP
+            raise ModelError(f"{problem.message}: no cache of fixed length", where=f"{self._where}, {problem.where}", help=help)
         return FixedModel(written=written, tokens=tokens, token_axes=axes, refused=refused)
 
     def _fixed(self, graphs: Unrolled, sizes: Sizes, way: str) -> Graph:

@@ -12,6 +12,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,6 +63,9 @@ def data_of(tensor: onnx.TensorProto) -> memoryview | bytes:
         return bytes(tensor.raw_data)
     _, _, kind, mark, _ = _fields(tensor)
     file, offset, length = _place(tensor)
+    known = _marked_files.get((file, mark)) if kind == MARKED else None
+    if known is not None and len(known) >= offset + length:
+        return memoryview(known)[offset : offset + length]
     try:
         state = os.stat(file)
         if state.st_size < offset + length:
@@ -77,20 +81,25 @@ def data_of(tensor: onnx.TensorProto) -> memoryview | bytes:
 @lru_cache(maxsize=FILES)
 def _mapping(file: str, size: int, changed: int, number: int) -> memoryview:
     """One for all tensors of a file: each keeps a descriptor open. It lives as long as anybody reads from it."""
-    return _mapped(file, size)
+    return memoryview(_mapped(file, size))
 
 
-def _mapped(file: str, size: int) -> memoryview:
+def _mapped(file: str, size: int) -> mmap.mmap:
     with open(file, "rb") as stream:
-        return memoryview(mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ))
+        return mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ)
+
+
+_marked_files: WeakValueDictionary[tuple[str, str], mmap.mmap] = WeakValueDictionary()
+"""By file and mark, the latest mapping that somebody still reads from: each keeps a descriptor open, so there is not one for each tensor;
+what is kept longer would keep the file on the disk."""
 
 
 def _marked(tensor: onnx.TensorProto, file: str, size: int, mark: str) -> memoryview:
-    """Mapped for each tensor that is read: the file grows, and what is kept here would keep it on the disk."""
     whole = _mapped(file, size)
     if whole[: len(mark) // 2].hex() != mark:
         raise DataGone(f"the temporary file that weight '{tensor.name}' lies in is closed")
-    return whole
+    _marked_files[file, mark] = whole
+    return memoryview(whole)
 
 
 def data_bytes(tensor: onnx.TensorProto) -> int:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 ROOM = 1 << 22
 """Bytes of such weights that stay in memory, each in several copies."""
+FIRST = 1 << 26
+"""Bytes of the file at first; what is not written takes no room on the disk."""
 LINE, MARK = 64, 16
 """Alignment in the file; bytes of the mark that it begins with."""
 MOUNTS, DESCRIPTORS = Path("/proc/self/mountinfo"), Path("/proc/self/fd")
@@ -41,7 +43,7 @@ class Spill:
     """Weights of one compilation. Whoever keeps a stub of it keeps it."""
 
     def __init__(self, room: int) -> None:
-        self._room, self._mark = room, os.urandom(MARK)
+        self._room, self._mark, self._length = room, os.urandom(MARK), 0
 
     def placed(self, tensor: onnx.TensorProto) -> onnx.TensorProto:
         """The tensor, or a stub of it. Raises SpillFailed."""
@@ -57,6 +59,7 @@ class Spill:
                 return tensor
             file.seek(-file.tell() % LINE, os.SEEK_CUR)
             offset = file.tell()
+            self._lengthen(file, offset + size)
             file.write(tensor.raw_data)
             file.flush()
         except OSError as problem:
@@ -64,6 +67,12 @@ class Spill:
         made = type(tensor)(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
         refer_to_marked(made, DESCRIPTORS / str(file.fileno()), offset, size, self._mark)
         return made
+
+    def _lengthen(self, file: IO[bytes], end: int) -> None:
+        """In steps that double, as a hole: a mapping of the file then covers many weights that follow."""
+        if end > self._length:
+            self._length = max(end, 2 * self._length, FIRST)
+            os.ftruncate(file.fileno(), self._length)
 
     @cached_property
     def _file(self) -> IO[bytes] | None:

@@ -135,6 +135,10 @@ def _lp_norm(node: TfliteNode) -> None:
     node.write(joined(node, "DIV", x, divisor))
 
 
+BAND = 512
+"""Channels up to which a band is a matrix of them: 1 MiB, and no more time than LiteRT's own kernel takes."""
+
+
 def _lrn(node: TfliteNode) -> None:
     """LiteRT sums over a radius to both sides, and its alpha is not divided by their number. Its kernel takes a power of each element (4.8
     ms for 56x56x64). The usual one, s ** -0.75 = sqrt(1 / sqrt(s)) / sqrt(s), is XNNPACK's like the sums, a product by a band."""
@@ -146,7 +150,7 @@ def _lrn(node: TfliteNode) -> None:
     if len(node.shape(0)) != 4:
         raise node.refuse("other ranks than 4 are not converted")
     x, bias = node.read(0), node.attribute("bias", 1.0)
-    if beta != 0.75:
+    if beta != 0.75 or x.shape[3] > BAND:
         node.write(node.emit("LOCAL_RESPONSE_NORMALIZATION", [x], radius=size // 2, bias=bias, alpha=alpha / size, beta=beta))
         return
     channels = numpy.arange(x.shape[3])

@@ -1,4 +1,4 @@
-"""A step of a decoder can be written in two ways (compiler/state/ways.py). Both are compiled where both may be of use, and the faster plan
+"""A step of a decoder can be written in several ways (compiler/state/ways.py). Those that may be of use are compiled, and the fastest plan
 is taken."""
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def faster_way(step: FixedModel, compiled: Callable[..., CompileResult], place: 
     best = min(results, key=lambda way: _price(results[way]))
     said = {**step.refused, **{way: f"it does not compile: {problem.message}" for way, problem in problems.items()}}
     ways = tuple(_record(way, results.get(way), said.get(way, ""), best) for way in WAYS if way != PLACED or PLACED in step.written)
-    notes = (f"entry {place.name}: the other way to write its attention does not compile: {one.message}" for one in problems.values())
+    notes = (f"entry {place.name}: another way to write its attention does not compile: {one.message}" for one in problems.values())
     return replace(results[best], ways=ways, notes=(*results[best].notes, *notes))
 
 

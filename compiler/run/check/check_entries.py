@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain, pairwise
 
+from ....targets.dtypes import ROUNDOFF
 from ...bundle.entries import models_of, views
 from ...bundle.manifest import EntryRecord, Manifest
 from ...bundle.plan_records import SlotRecord
@@ -25,6 +26,10 @@ def _wrong_names(manifest: Manifest) -> Iterator[str]:
     if len(set(names)) < len(names):
         yield "entries: two have one name"
     for k, entry in enumerate(manifest.entries):
+        if entry.ways and [one.taken for one in entry.ways].count(True) != 1:
+            yield f"entries[{k}].ways: not exactly one of them is taken"
+        if len({one.name for one in entry.ways}) < len(entry.ways):
+            yield f"entries[{k}].ways: two have one name"
         if (entry.plan is None) != (k == 0):
             yield f"entries[{k}].plan is {'missing' if k else 'given'}: the first entry, and no other, has the plan of the manifest"
             return
@@ -92,6 +97,10 @@ def _wrong_state(manifest: Manifest, state: StateRecord, both: tuple[Manifest, M
     if past.dtype != present.dtype or present.shape not in (past.shape, new) or (state.length and lengths != (state.length,)):
         both_shapes = f"{past.dtype}{list(past.shape)} goes out as {present.dtype}{list(present.shape)}"
         yield f"{at}: {both_shapes}, with {state.length} rows along axis {state.axis}"
+    elif past.dtype != state.dtype:
+        yield f"{at}: its slot is {past.dtype}, and it is said to be {state.dtype!r}"
+    elif state.bound not in (0.0, ROUNDOFF.get(past.dtype, 0.0)):
+        yield f"{at}.bound is {state.bound:g}: not what rounding to {past.dtype} does"
     elif past.packed_on_cpu or present.packed_on_cpu:
         yield f"{at}: its rows are padded or converted"
     elif (past.offset, past.bytes) != (first[0].offset, first[0].bytes) or past.bytes != state.bytes:

@@ -126,4 +126,4 @@ def test_a_way_that_does_not_compile_is_told(problem: UserError, tmp_path: Path)
             faster_way(steps["step"], compiled, tmp_path / "step")
         return
     notes = faster_way(steps["step"], compiled, tmp_path / "step").notes
-    assert f"entry step: the other way to write its attention does not compile: {problem.message}" in notes
+    assert f"entry step: another way to write its attention does not compile: {problem.message}" in notes

@@ -6,9 +6,11 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 import pytest
+from decoder_forms import LAYOUTS, by_distance, laid_out
 from growing_cache import GrowingCache, greedy
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,8 +22,9 @@ from autoglmc.compiler import cli
 from autoglmc.compiler.bundle.entries import views
 from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
 from autoglmc.compiler.driver.entries.result import EntriesResult
-from autoglmc.compiler.errors import UsageError, VerifyError
+from autoglmc.compiler.errors import BundleError, ModelError, UsageError, VerifyError
 from autoglmc.compiler.run.bundle import Bundle
+from autoglmc.compiler.run.check.check_entries import check_entries
 from autoglmc.compiler.state.request import StateRequest
 from autoglmc.passes.rule.build import Builder
 from autoglmc.passes.state import cached_attention, stored_rows
@@ -203,3 +206,24 @@ def test_several_models_with_such_caches_are_verified_together(tmp_path: Path, c
     found = json.loads(capsys.readouterr().out)
     assert found["together"]["verified"] and {state["dtype"] for state in found["states"]} == {"fp16"}
     assert "what rounding its caches changes" in found["together"]["reason"]
+
+
+def test_a_manifest_that_says_something_else_of_a_cache_is_refused(bundle: Bundle) -> None:
+    manifest = bundle.manifest
+    check_entries(manifest, "")
+    for facts, said in (({"dtype": "fp32"}, "is said to be 'fp32'"), ({"bound": 0.5}, "not what rounding to fp16 does")):
+        first, *others = manifest.states
+        with pytest.raises(BundleError, match=said):
+            check_entries(msgspec.structs.replace(manifest, states=(msgspec.structs.replace(first, **facts), *others)), "here")
+    entry, *others = manifest.entries
+    none = tuple(msgspec.structs.replace(way, taken=False) for way in entry.ways)
+    for ways, said in ((none, "not exactly one"), ((*entry.ways, *none), "two have one name")):
+        with pytest.raises(BundleError, match=said):
+            check_entries(msgspec.structs.replace(manifest, entries=(msgspec.structs.replace(entry, ways=ways), *others)), "here")
+
+
+def test_what_excludes_it_names_it(tmp_path: Path) -> None:
+    """Rows that are put at their places are kept in the model's dtype: a decoder that needs them compiles without the option."""
+    with pytest.raises(ModelError, match="numbers to scores") as refused:
+        compiled(laid_out(LAYOUTS["heads before rows"], by_distance), tmp_path / "b")
+    assert "--cache-dtype" in (refused.value.help or "")

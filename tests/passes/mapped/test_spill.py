@@ -142,3 +142,22 @@ def test_a_folder_in_memory_gains_nothing(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert in_memory(str(tmp_path))
     with spilling(0):
         assert not is_mapped(placed(weight(LARGE)))
+
+
+def test_many_weights_that_are_read_at_once_take_few_descriptors() -> None:
+    """A usual limit is 1,024, and a session reads all weights of a model."""
+    with spilling(0):
+        found = [placed(weight(LARGE, seed=k)) for k in range(300)]
+        before = len(os.listdir(DESCRIPTORS))
+        arrays = [array_of(one) for one in found]
+        assert len(os.listdir(DESCRIPTORS)) - before <= 2
+        assert [array.tobytes() for array in arrays] == [weight(LARGE, seed=k).raw_data for k in range(300)]
+
+
+def test_few_descriptors_too_where_each_is_read_before_the_next_is_written() -> None:
+    with spilling(0):
+        before, arrays = len(os.listdir(DESCRIPTORS)), []
+        for k in range(300):
+            arrays.append(array_of(placed(weight(4 * LARGE, seed=k))))
+        assert len(os.listdir(DESCRIPTORS)) - before <= 6  # the file, and a mapping for each time that it doubled
+        assert all(array.tobytes() == weight(4 * LARGE, seed=k).raw_data for k, array in enumerate(arrays))
