@@ -26,6 +26,12 @@ VERBOSE = "Print every guess, every node and every change that was tried, with i
 QUIET = "Print only the plan and the change with the largest gain."
 
 
+PLANNING = frozenset({
+    "target", "shapes", "buckets", "states", "max_length", "given", "cache_dtype", "device", "tries", "effort",
+})  # fmt: skip
+"""Options that mean nothing for a bundle."""
+
+
 @click.command("why", short_help="Explain why operators are not on an accelerator.")
 @click.argument("model", type=FILE, metavar="MODEL|BUNDLE")
 @click.argument("node", required=False, default="", metavar="[NODE|OPERATOR]")
@@ -63,6 +69,7 @@ def why_command(
     several entries: where their operators run, how steps are written, which caches are copied and which weights stay in the file, and why.
     """
     if model.is_dir():
+        _check_nothing_planned(model)
         return _bundle(model, node, out)
     if target is None:
         context = click.get_current_context()
@@ -88,6 +95,19 @@ def why_command(
 
         (print_model_entries if several else print_why)(facts, source_of(machine), out.verbose, out.quiet)
     return 0
+
+
+def _check_nothing_planned(folder: Path) -> None:
+    """Raises UsageError for an option that says how to plan: a bundle has its plan."""
+    from ..errors import UsageError
+
+    context = click.get_current_context()
+    chosen = (one for one in context.command.params if isinstance(one, click.Option) and one.name in PLANNING)
+    for option in chosen:
+        if context.get_parameter_source(option.name or "") == click.core.ParameterSource.COMMANDLINE:
+            raise UsageError(
+                f"{option.opts[-1]} is about a model that is planned anew, and this is a bundle", where=str(folder), help="give the model"
+            )
 
 
 def _model(model: Path, machine: Target, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,10 @@ onnxruntime's segments get these operators when they are tuned, so this does not
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ...passes.library import OFFER
+from ...passes.recover.turned_heads import RECOVER_TURNED_HEADS
 from ...passes.rule.rewrite import Rewrite
 from ...targets.support import lists
 from .take_cheaper import predicted_in_memories, take_cheaper
@@ -15,6 +18,10 @@ from .work import Work
 
 RUNTIME_TUNED = "ort"
 """The runtime whose segments are given these operators later."""
+
+
+PREPARED: Mapping[str, str] = {RECOVER_TURNED_HEADS.name: "Attention"}
+"""What a rule that only moves values is there for."""
 
 
 def recover_whole(work: Work) -> None:
@@ -25,5 +32,6 @@ def recover_whole(work: Work) -> None:
 
 
 def _wanted(rule: Rewrite, work: Work) -> bool:
-    """Whether the table of a device other than onnxruntime's lists the rule's operator."""
-    return any(device.runtime.adapter != RUNTIME_TUNED and lists(device, rule.emits[0]) for device in work.target.devices)
+    """Whether the table of a device other than onnxruntime's lists the operator that the rule makes, or makes possible."""
+    operator = PREPARED.get(rule.name, rule.emits[0])
+    return any(device.runtime.adapter != RUNTIME_TUNED and lists(device, operator) for device in work.target.devices)

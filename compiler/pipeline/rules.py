@@ -78,9 +78,11 @@ def list_rules(target: Target | None = None) -> list[dict[str, Any]]:
 
 
 def _stages(library: RuleLibrary | None) -> dict[str, set[str]]:
-    """Names by the pass that applies them; rules of realise-placement are chosen by ask-devices and place-operators."""
+    """Names by the pass that applies them; fix-caches is done while a decoder is loaded (compiler/state). Rules of
+    realise-placement are chosen by ask-devices and place-operators."""
     tuning = [rule for rules in (*built_in.TUNE.values(), *built_in.FOLLOW.values()) for rule in rules]
     stages: dict[str, Iterable[Rewrite]] = {
+        "fix-caches": built_in.EXTENDING,
         "recover": built_in.RECOVER,
         "simplify": built_in.SIMPLIFY,
         "recover-whole": built_in.OFFER,

@@ -24,4 +24,5 @@ def phase_lines(facts: Mapping[str, Any]) -> Iterator[str]:
                 for one, run, load in zip(each, running, loading, strict=True)
             ]
             yield f"{name}: {', '.join(words)}; {size(total)} if all were there at once"
-    yield f"a step of one opens it and closes the other{'s' if len(each) > 2 else ''}, which takes as long as loading does"
+    others = "the other" if len(each) == 2 else "the others"
+    yield f"a step of one opens it and closes {others}, which takes as long as loading does"

@@ -8,15 +8,15 @@ multiple among 8 to 15, so that only these are tried, 15 first: most blocks have
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from .scales import AT_ONCE, limits, quantised
 from .weights import Weight, restored
 
-NEAR = 2.0**-8
-"""Of the largest of a block: how far an element may be from its level. What was in 4 bits may have been rounded to bf16 since, by 2^-9."""
+NEAR = 2.0**-7
+"""Of the largest of a block: how far an element may be from its level. What was in 4 bits may have been rounded to bf16 since, by 2^-8."""
 APART = 2.0**-3
 """Of a step, the same: levels have to be told apart. 32 elements that were never in 4 bits are never all so near to one of 16 levels."""
 EXACT = 2.0**-21
@@ -93,32 +93,35 @@ def _levels(blocks: np.ndarray, most: int) -> _Levels:
     blocks = np.where(finite[:, None], blocks, 0.0)
     low, largest = blocks.min(1), np.abs(blocks).max(1)
     span = blocks.max(1) - low
-    flat = span <= EXACT * largest
-    step, stored, off = np.zeros(len(blocks)), np.zeros(blocks.shape), np.where(flat, 0.0, np.inf)
+    step, stored, off = np.zeros(len(blocks)), np.zeros(blocks.shape), np.where(span <= EXACT * largest, 0.0, np.inf)
     for steps in range(most, most // 2, -1):
         left = np.flatnonzero(off > EXACT * largest)
         if not len(left):
             break
-        own = span[left] / steps
-        places = np.rint((blocks[left] - low[left, None]) / own[:, None])
-        error = np.abs(places * own[:, None] + low[left, None] - blocks[left]).max(1)
+        places, own, first, error = _fitted(blocks[left], blocks[left].min(1), span[left] / steps, most)
         better = error < off[left]
         done = left[better]
-        step[done], stored[done], off[done] = own[better], places[better], error[better]
-    near = np.where(flat, np.inf, np.minimum(NEAR * largest, APART * step))
+        step[done], stored[done], low[done], off[done] = own[better], places[better], first[better], error[better]
+    near = np.where(step > 0, np.minimum(NEAR * largest, APART * step), np.inf)
     common = np.maximum(np.gcd.reduce(stored.astype(np.int64), axis=1), 1)
-    stored, step = stored / common[:, None], step * common
-    return _refined(blocks, _Levels(low, step, stored, finite, near))
+    return _Levels(low, step * common, stored / common[:, None], finite & (off <= near), near)
 
 
-def _refined(blocks: np.ndarray, levels: _Levels) -> _Levels:
-    """Low and step by least squares, since lowest and highest may have been rounded; what is too far from its level then does not fit."""
-    off = levels.stored - levels.stored.mean(1, keepdims=True)
-    square = (off**2).sum(1)
-    step = np.where(square > 0, (off * blocks).sum(1) / np.where(square > 0, square, 1.0), 0.0)
-    low = blocks.mean(1) - step * levels.stored.mean(1)
-    apart = np.abs(levels.stored * step[:, None] + low[:, None] - blocks).max(1)
-    return replace(levels, low=low, step=step, fits=levels.fits & (apart <= levels.near))
+def _fitted(blocks: np.ndarray, low: np.ndarray, step: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Places of the elements on a grid, its step and lowest level, and how far an element is from its level at most. Lowest and highest may
+    have been rounded, so step and level are those of least squares, for places by the first guess and then by these."""
+    for _ in range(2):
+        places = np.clip(np.rint((blocks - low[:, None]) / step[:, None]), 0, most)
+        centre = places.mean(1)
+        away = places - centre[:, None]
+        square = (away**2).sum(1)
+        step = np.where(square > 0, (away * blocks).sum(1) / np.where(square > 0, square, 1.0), step)
+        step = np.where(step > 0, step, np.inf)
+        low = np.where(np.isinf(step), 0.0, blocks.mean(1) - np.where(np.isinf(step), 0.0, step) * centre)
+    finite = np.isfinite(step)
+    step = np.where(finite, step, 1.0)
+    error = np.where(finite, np.abs(places * step[:, None] + low[:, None] - blocks).max(1), np.inf)
+    return places, step, low, error
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ....passes.graph.graph import Graph
 from ....passes.graph.node import Node
 from ....passes.precision.block_rounding import Key
-from ....passes.precision.operators import inner_axis
+from ....passes.precision.narrow_weights import LEAST_BYTES
+from ....passes.precision.operators import inner_axis, weight_operands
 from ....passes.precision.own_grid import change_of, own_grid
 from ....passes.precision.weights import Weight
 from ....targets.precision import Form
@@ -24,7 +25,7 @@ class OwnGrids:
     products: frozenset[str]
     """By the first tensor that each writes."""
     asked: int
-    """Products that were looked at."""
+    """Products with a matrix of weights that is large enough to be in fewer bits: of some, no device reads it in blocks of 4."""
     change: float
     """How far an element is moved at most, in proportion to the largest of its block."""
 
@@ -47,10 +48,10 @@ def own_grids(graph: Graph, forms: Mapping[str, Form]) -> OwnGrids:
     made, products, known, change, asked = dict[Key, Weight](), set[str](), dict[tuple[str, int, int], Weight | None](), 0.0, 0
     for node in graph.nodes:
         form = forms.get(node.writes[0]) if node.writes else None
-        axis = None if form is None else inner_axis(graph, node, 1)
+        axis = inner_axis(graph, node, 1) if weight_operands(graph, node) else None
+        asked += axis is not None and (graph.tensor(node.inputs[1]).bytes or 0) >= LEAST_BYTES
         if form is None or axis is None or not form.block or not _plain(graph, node):
             continue
-        asked += 1
         key = (node.inputs[1], axis, form.block)
         if key not in known:
             with doing("looking for weights that were in 4 bits before"):

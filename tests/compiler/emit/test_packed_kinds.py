@@ -101,7 +101,7 @@ for folder in (sys.argv[1], *sys.argv[1:]):  # the first one also loads the runt
 @pytest.mark.skipif(status_bytes() is None, reason="the system does not tell private memory from mapped pages")
 def test_private_memory_is_predicted_for_each_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With every packed form in the file, whatever the budget: a kind that does not take its form from there holds more than predicted."""
-    every = lambda found, budget: {form.places for one in found for each in one.forms.values() for form in each}  # noqa: E731
+    every = lambda found, budget, before: {form.places for one in found for each in one.forms.values() for form in each}  # noqa: E731
     monkeypatch.setattr(map_weights, "_chosen", every)
     made = {name: compile_bundle(one, "x86_cpu", output=tmp_path / name, verify=False, resident=1 << 30) for name, one in kinds().items()}
     folders = [bundle.folder for bundle in made.values()]

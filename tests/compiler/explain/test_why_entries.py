@@ -116,3 +116,11 @@ def test_a_state_that_is_replaced_says_why_it_is_copied(tmp_path: Path, capsys: 
     assert cli.run(["why", str(tmp_path / "b")]) == 0
     assert "24 B copied: every run replaces all of it" in capsys.readouterr().out
     assert list(read(["why", *line], capsys)["entries"]) == ["step"]
+
+
+@pytest.mark.parametrize("words", [["--target", "x86_cpu"], ["--device", "cpu"], ["--state", "a=b"], ["--cache-dtype", "fp16"]])
+def test_options_that_mean_nothing_for_a_bundle_are_refused(
+    case: tuple[Path, str, Path, tuple[str, ...]], words: list[str], capsys: Screen
+) -> None:
+    assert cli.run(["why", str(case[2]), *words]) == 2
+    assert f"{words[0]} is about a model that is planned anew" in capsys.readouterr().err

@@ -82,10 +82,8 @@ def test_onnxruntime_reads_it_from_the_file(tmp_path_factory: pytest.TempPathFac
     path = tmp_path_factory.mktemp("m") / "m.onnx"
     onnx.save(model, path)
     names = [value.name for value in model.graph.output]
-    found = [
-        run_session(open_untouched(*light_copy(one), path.parent).session, names, {"c": np.array(True)})
-        for one in (onnx.load(path), light_model(path))
-    ]
+    opened = [open_untouched(*light_copy(one), path.parent) for one in (onnx.load(path), light_model(path))]
+    found = [run_session(one.session, names, {"c": np.array(True)}) for one in opened]
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)
 

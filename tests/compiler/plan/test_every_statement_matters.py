@@ -105,7 +105,10 @@ CASES: Mapping[tuple[str, str], Sequence[Case]] = {
         Case(*(f'link vision "features" -> decoder "inputs_embeds" rows {rows};' for rows in ("image", "picture"))),
         Case(*(f'link embed "inputs_embeds" -> decoder "{name}";' for name in ("inputs_embeds", "position_ids"))),
     ],
-    ("deploy", "state"): [Case(*(f'state "past.*" = "present.*" max {most};' for most in (32, 64)))],
+    ("deploy", "state"): [
+        Case(*(f'state "past.*" = "present.*" max {most};' for most in (32, 64))),
+        Case(*(f'state "past.*" = "present.*" max 32{kept};' for kept in ("", " in fp16"))),
+    ],
     ("deploy", "given"): [Case('given "position_ids";', 'given "attention_mask";')],
     ("deploy", "shapes"): [Case(*(f"shapes {{ prefill: seq {n}; decode: seq 1; }}" for n in (8, 16)))],
     ("deploy", "size"): [Case("size batch 1;", "size batch 2;")],

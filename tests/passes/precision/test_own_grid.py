@@ -50,6 +50,15 @@ def test_what_was_rounded_since_is_found(seed: int, kind: Kind, dtype: type) -> 
     assert change_of(found_in(values), values) <= min(NEAR * 1.01, 2 * step)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_no_block_of_a_large_one_is_missed(kind: Kind, dtype: type) -> None:
+    """One block of a thousand that is taken for another grid would leave the whole matrix without."""
+    for seed in range(3):
+        values = on_grids(np.random.default_rng(seed), 512, 128, 32, kind).astype(dtype).astype(np.float32)
+        assert change_of(found_in(values), values) <= NEAR
+
+
 @settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4), st.integers(1, 9))
 def test_other_matrices_have_none(seed: int, runs: int, columns: int) -> None:
