@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...passes.library import OFFER
-from ...passes.recover.turned_heads import RECOVER_TURNED_HEADS
 from ...passes.rule.rewrite import Rewrite
 from ...targets.support import lists
 from .take_cheaper import predicted_in_memories, take_cheaper
@@ -20,8 +19,8 @@ RUNTIME_TUNED = "ort"
 """The runtime whose segments are given these operators later."""
 
 
-PREPARED: Mapping[str, str] = {RECOVER_TURNED_HEADS.name: "Attention"}
-"""What a rule that only moves values is there for."""
+PREPARED: Mapping[str, str] = {"recover_turned_heads": "Attention"}
+"""By rule, what one that only moves values is there for."""
 
 
 def recover_whole(work: Work) -> None:

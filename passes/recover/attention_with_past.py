@@ -5,8 +5,9 @@ com.microsoft GroupQueryAttention(q, k, v, past_k, past_v, lengths, total, cos, 
 com.microsoft MultiHeadAttention(q, k, v, bias, -, scores, past_k, past_v)   ->  the same without R, its bias added first
 Attention(q, k, v, mask, past_k, past_v), from opset 23 on                   ->  the same
 
-All shapes have to be known, and the past full: a cache with room behind its rows is left alone. q may hold k and v too. Only for graphs
-that are edited (passes/state): whoever runs these operators is as fast with them, or faster.
+All shapes have to be known, and the past full: a cache with room behind its rows is left alone, and so is one of which `lengths` or `total`
+say, or may say, that fewer rows are filled. q may hold k and v too. Only for graphs that are edited (passes/state): whoever runs these
+operators is as fast with them, or faster.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ CLOSED = {"fp16": -6e4}
 GROUPED, MANY, STANDARD = f"{MICROSOFT}::GroupQueryAttention", f"{MICROSOFT}::MultiHeadAttention", "Attention"
 PASTS = {GROUPED: (3, 4), MANY: (6, 7), STANDARD: (4, 5)}
 """Operands that are caches."""
+ADDED = {GROUPED: 10, MANY: 5, STANDARD: 3}
+"""The operand that is added to scores."""
 TAKEN = {
     GROUPED: frozenset({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}),
     MANY: frozenset({0, 1, 2, 3, 5, 6, 7}),
@@ -38,7 +41,8 @@ PLAIN = {
     MANY: frozenset({"num_heads", "scale", "unidirectional", "mask_filter_value"}),
     STANDARD: frozenset({"q_num_heads", "kv_num_heads", "scale", "softcap", "is_causal"}),
 }
-"""Attributes that are understood; others may be there at 0, or -1."""
+"""Attributes that are understood; others may be there at 0, or -1. mask_filter_value is of the padding mask, which is no operand that is
+understood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +76,65 @@ def unless(graph: Graph, found: Bindings) -> str | None:
     sizes = _sizes(graph, node)
     if sizes is None:
         return "the shapes of its operands are not known, or its batch is not 1"
+    if reason := _unfit(graph, node, sizes):
+        return reason
     if node.kind != GROUPED:
         return None
-    total = graph.value(node.inputs[6])
-    if total is None or total.reshape(-1)[:1].tolist() != [sizes.past + sizes.tokens]:
-        return f"its cache has room behind its rows, or how many are filled is not known: {node.inputs[6]!r}"
-    turning = [name for name in (*node.inputs[7:9], *node.inputs[9:10]) if name] if node.attribute("do_rotary") else []
-    odd = next((name for name in turning if graph.value(name) is None), None)
-    return None if odd is None else f"what it turns by is computed: {odd!r}"
+    return _unfilled(graph, node, sizes) or (_unturned(graph, node, sizes) if node.attribute("do_rotary") else None)
+
+
+def _unfit(graph: Graph, node: Node, sizes: _Sizes) -> str | None:
+    """What of operands and attributes that are understood is none of the forms that they have here."""
+    for name in node.inputs[1:3] if node.inputs[1] or node.inputs[2] else []:
+        shape = _shape(graph, name) if name else ()
+        if len(shape) not in (3, 4) or shape[-2 if len(shape) == 4 else 1] != sizes.tokens:
+            return f"its new keys and values are not as many rows as its queries, or not known apart: {name!r}"
+        if len(shape) == 4 and node.kind == MANY and node.inputs[3]:
+            return f"its bias is added to heads that are apart already: {name!r}"
+    mask = _operand(node, ADDED[node.kind])
+    shape = _shape(graph, mask) if mask else ()
+    if shape and shape[-1] != sizes.past + sizes.tokens:
+        return f"its mask does not have a column for each row of the cache: {mask!r}"
+    return None
+
+
+def _unfilled(graph: Graph, node: Node, sizes: _Sizes) -> str | None:
+    """GroupQueryAttention reads as many rows as its operands say, whatever the shape of the cache."""
+    for operand, expected in ((6, sizes.past + sizes.tokens), (5, sizes.past + sizes.tokens - 1)):
+        name = _operand(node, operand)
+        value = graph.value(name) if name else None
+        if value is None or value.reshape(-1).tolist() != [expected]:
+            return f"its cache has room behind its rows, or how many are filled is not known: {name!r}"
+    return None
+
+
+def _unturned(graph: Graph, node: Node, sizes: _Sizes) -> str | None:
+    names = [_operand(node, k) for k in (7, 8)]
+    if not all(names):
+        return "it rotates by tables that it does not have"
+    places = [name] if (name := _operand(node, 9)) else []
+    odd = next((name for name in (*names, *places) if graph.value(name) is None), None)
+    if odd is not None:
+        return f"what it turns by is computed: {odd!r}"
+    positions = _positions(graph, node, sizes)
+    if positions.size != sizes.tokens:
+        return f"it has another number of positions than of tokens: {places[0]!r}"
+    if not sizes.past and np.any(np.diff(positions) != 1):
+        return f"behind no past it turns by the first position and those that follow it, which are others: {places[0]!r}"
+    short = next((name for name in names if not 0 <= positions.min() <= positions.max() < _shape(graph, name)[0]), None)
+    return None if short is None else f"{short!r} has {_shape(graph, short)[0]} rows, and it turns by row {positions.max()}"
+
+
+def _positions(graph: Graph, node: Node, sizes: _Sizes) -> np.ndarray:
+    """Where the tokens of the step stand."""
+    name = _operand(node, 9)
+    given = graph.value(name) if name else None
+    return np.arange(sizes.past, sizes.past + sizes.tokens) if given is None else given.reshape(-1)
+
+
+def _operand(node: Node, number: int) -> str:
+    """Its name; "" for one that is left out."""
+    return node.inputs[number] if len(node.inputs) > number else ""
 
 
 def _sizes(graph: Graph, node: Node) -> _Sizes | None:
@@ -139,8 +194,7 @@ def _operands(b: Builder, node: Node, sizes: _Sizes) -> tuple[str, str, str]:
 
 def _turned(b: Builder, node: Node, both: tuple[str, str], sizes: _Sizes) -> tuple[str, str]:
     """Rotated by where their tokens stand."""
-    given = b.graph.value(node.inputs[9]) if len(node.inputs) > 9 and node.inputs[9] else None
-    positions = np.arange(sizes.past, sizes.past + sizes.tokens) if given is None else given.reshape(-1)
+    positions = _positions(b.graph, node, sizes)
     tables = [b.array(table[positions][None]) for k in (7, 8) if (table := b.graph.value(node.inputs[k])) is not None]
     turned = 2 * _shape(b.graph, node.inputs[7])[1]
     attributes = {"interleaved": 1} if node.attribute("rotary_interleaved") else {}
@@ -163,8 +217,7 @@ def _mask(b: Builder, node: Node, sizes: _Sizes) -> str:
     seen = (distance >= 0) | (not causal[node.kind])
     if isinstance(window, int) and window > 0:
         seen &= distance < window
-    operand = {GROUPED: 10, MANY: 5, STANDARD: 3}[node.kind]
-    added = node.inputs[operand] if len(node.inputs) > operand else ""
+    added = _operand(node, ADDED[node.kind])
     if not causal[node.kind] and seen.all():
         return added
     closed = np.where(seen, 0.0, CLOSED.get(b.dtype, -1e9))  # for one token too, which sees all: its graph is then that of several

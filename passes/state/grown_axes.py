@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
+
+import numpy as np
 
 from ..graph.graph import Graph
 from ..graph.node import Node
@@ -12,6 +15,8 @@ from .places import Cache, Sizes, Unrolled
 
 MOVES = frozenset({"Cast", "Concat", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"})
 """Operators that may stand before the Concat that puts new rows behind a cache, or between it and the output: they compute nothing."""
+STAYS = frozenset({"Cast", "Concat", "Identity", "Squeeze", "Transpose", "Unsqueeze"})
+"""Those that have all rows in their order, whatever they do along other axes."""
 
 
 class GrownAxes:
@@ -56,9 +61,11 @@ class Entering:
 
 
 def entering(graph: Graph, grown: GrownAxes, cache: Cache, sizes: Sizes) -> Entering:
-    """Raises NotFixable where a cache does anything else than growing behind its last row."""
+    """Ends of slices that take all rows are put behind the last one of `sizes.length`. Raises NotFixable where a cache does anything else
+    than growing behind its last row."""
     moved: dict[str, int] = {}
     joins: dict[str, Join] = {}
+    slices: list[tuple[Node, int]] = []
     pending = [cache.past]
     while pending:
         tensor = pending.pop()
@@ -70,12 +77,18 @@ def entering(graph: Graph, grown: GrownAxes, cache: Cache, sizes: Sizes) -> Ente
             if _joins(graph, node, axis) and node.inputs[0] == tensor and node.inputs[1] != tensor:
                 joins[node.outputs[0]] = Join(node, axis)
             elif node.kind in MOVES and not _joins(graph, node, axis):
+                if node.kind not in STAYS and not _keeps_rows(graph, grown, node, axis, sizes):
+                    where = f"{cache.past!r}, read by {node.kind} {node.name or node.outputs[0]}"
+                    raise NotFixable("the rows of a cache are not all taken, in their order, before new ones are put behind them", where)
+                slices += [(node, axis)] if node.kind == "Slice" else []
                 pending += [name for name in node.writes if name not in moved]
             else:
                 where = f"{cache.past!r}, read by {node.kind} {node.name or node.outputs[0]}"
                 raise NotFixable("something else reads the past of a cache than a Concat that puts new rows behind it", where)
     if not joins:
         raise NotFixable("nothing puts new rows behind the past of a cache", repr(cache.past))
+    for node, axis in slices:
+        _lengthen(graph, node, axis, sizes)
     return Entering(joins=tuple(joins.values()), moved=moved)
 
 
@@ -83,3 +96,50 @@ def _joins(graph: Graph, node: Node, axis: int) -> bool:
     along = graph.attribute(node, "axis")
     rank = len(graph.tensor(node.outputs[0]).shape or ())
     return node.kind == "Concat" and len(node.inputs) == 2 and isinstance(along, int) and along % (rank or 1) == axis
+
+
+def _keeps_rows(graph: Graph, grown: GrownAxes, node: Node, axis: int, sizes: Sizes) -> bool:
+    """Whether what reads the rows of a past, which are along the axis, has all of them in their order, however many there are."""
+    shape = graph.tensor(node.inputs[0]).shape or ()
+    if node.kind in ("Reshape", "Flatten"):
+        after, made = grown.axis(node.outputs[0]), graph.tensor(node.outputs[0]).shape or ()
+        known = all(isinstance(extent, int) for extent in (*shape, *made))
+        return known and after is not None and prod(e or 0 for e in shape[:axis]) == prod(e or 0 for e in made[:after])
+    if node.kind == "Slice":
+        return _takes_all(graph, node, axis, sizes)
+    along = graph.attribute(node, "axis")  # Gather, Split
+    return isinstance(along, int) and along % len(shape) != axis
+
+
+def _takes_all(graph: Graph, node: Node, axis: int, sizes: Sizes) -> bool:
+    """Whether a Slice, of a past of any length, begins at its first row and goes row by row; that it ends at the last is in its shape."""
+    place = _place(graph, node, axis)
+    if place is None:
+        return True
+    starts, ends = graph.value(node.inputs[1]), graph.value(node.inputs[2])
+    given = node.inputs[4] if len(node.inputs) > 4 else ""
+    steps = graph.value(given) if given else np.ones(place + 1, np.int64)
+    if place < 0 or starts is None or ends is None or steps is None:
+        return False
+    start = int(starts[place])
+    return int(steps[place]) == 1 and (start == 0 or start <= -sizes.length)
+
+
+def _place(graph: Graph, node: Node, axis: int) -> int | None:
+    """Which of the numbers of a Slice is the axis's: None where it has none, -1 where that is not known."""
+    shape, begins = graph.tensor(node.inputs[0]).shape or (), graph.tensor(node.inputs[1]).shape or ()
+    if len(node.inputs) < 4 or not node.inputs[3]:
+        count = begins[0] if begins else None
+        return -1 if count is None else axis if axis < count else None
+    axes = graph.value(node.inputs[3])
+    if axes is None:
+        return -1
+    return next((k for k, one in enumerate(axes.tolist()) if one % len(shape) == axis), None)
+
+
+def _lengthen(graph: Graph, node: Node, axis: int, sizes: Sizes) -> None:
+    """A Slice of all rows takes those of the cache of fixed length too."""
+    place, ends = _place(graph, node, axis), graph.value(node.inputs[2])
+    if place is not None and ends is not None:
+        longer = np.where(np.arange(ends.size) == place, max(sizes.length, int(ends[place])), ends)
+        graph.set_input(node, 2, graph.constant(longer.astype(ends.dtype), f"{node.outputs[0]}_ends"))

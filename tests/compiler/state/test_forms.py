@@ -3,7 +3,7 @@ themselves, which are taken apart first."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from decoder_forms import EXTENDING, LAYOUTS, SCORES, SPEC, causal, heads_first, laid_out
+from decoder_forms import EXTENDING, LAYOUTS, SCORES, SPEC, Layout, causal, heads_first, laid_out
 from growing_cache import GrowingCache, check_tokens
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -128,6 +128,144 @@ def ahead(w: Any, x: str) -> tuple[str, str, str]:
     return w("Add", q, w("ReduceMean", "past.k", axes=(2,), keepdims=1)), k, v
 
 
+FAR = 2**63 - 1
+
+
+def before_joined(change: Callable[[Any, str], str]) -> onnx.ModelProto:
+    """The past of the keys is changed before new rows are put behind it."""
+
+    def read(w: Any, x: str) -> tuple[str, str, str]:
+        q, k, v = heads_first(w, x)
+        joined = next(node for node in w.nodes if node.output[0] == "present.k")
+        w.nodes.remove(joined)
+        joined.input[0] = change(w, "past.k")
+        put_behind(w, joined)
+        return q, k, v
+
+    return laid_out(Layout(LAYOUTS["heads before rows"].caches, read), causal)
+
+
+def put_behind(w: Any, joined: onnx.NodeProto) -> None:
+    """The node behind all others but those that read it."""
+    users = [node for node in w.nodes if joined.output[0] in node.input]
+    for node in users:
+        w.nodes.remove(node)
+    w.nodes += [joined, *users]
+
+
+def rows(w: Any) -> str:
+    return str(w("Gather", w("Shape", "past.k"), [2]))
+
+
+def other_heads(w: Any, past: str) -> str:
+    """Two of the heads apart, with all their rows."""
+    two = w("Slice", past, [0, 0], w("Concat", [2], rows(w), axis=0), [1, 2])
+    return str(w("Concat", two, w("Slice", past, [2], [4], [1]), axis=1))
+
+
+SLICES: Mapping[str, Callable[[Any, str], str]] = {
+    "as many rows as there are": lambda w, past: w("Slice", past, [0], rows(w), [2]),
+    "all axes": lambda w, past: w("Slice", past, [0, 0, 0, 0], w("Shape", past)),
+    "an axis from the last, and steps": lambda w, past: w("Slice", past, [0], rows(w), [-2], [1]),
+    "from far before the first": lambda w, past: w("Slice", past, [-FAR], [FAR], [2]),
+    "heads apart": other_heads,
+}
+
+
+@pytest.mark.parametrize("tokens", [1, 3])
+@pytest.mark.parametrize("taken", SLICES)
+def test_a_slice_of_all_rows_takes_those_of_the_fixed_cache(taken: str, tokens: int) -> None:
+    model = before_joined(SLICES[taken])
+    stepped, growing = Stepped(fixed(model, tokens, 16)), GrowingCache(model)
+    while stepped.length + tokens <= 16:
+        ids = [(7 * (stepped.length + k)) % SPEC.vocabulary for k in range(tokens)]
+        assert np.allclose(stepped.step(ids), growing.step(ids), atol=1e-4)
+
+
+def backwards(w: Any, past: str) -> str:
+    last = w("Sub", w("Squeeze", rows(w), [0]), 1)
+    return str(w("Gather", past, w("Range", last, -1, -1), axis=2))
+
+
+def as_if_rows_came_first(w: Any, x: str) -> tuple[str, str, str]:
+    """Heads and rows are counted through, not turned."""
+    q, k, v = heads_first(w, x)
+    joined = next(node for node in w.nodes if node.output[0] == "present.k")
+    w.nodes.remove(joined)
+    past, new = (w("Reshape", name, [1, -1, SPEC.heads, SPEC.width]) for name in joined.input)
+    w("Reshape", w("Concat", past, new, axis=1), [1, SPEC.heads, -1, SPEC.width], name="present.k")
+    put_behind(w, w.nodes.pop())
+    return q, k, v
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda w, past: w("Slice", past, [-1], [-FAR], [2], [-1]),
+        lambda w, past: w("Slice", past, w("Neg", rows(w)), [FAR], [2]),
+        lambda w, past: w("Slice", past, [-15], [FAR], [2]),
+        lambda w, past: w("Slice", past, [0], rows(w), [2], w("Sub", rows(w), w("Sub", rows(w), [-1]))),
+        backwards,
+    ],
+)
+def test_rows_in_another_order_or_cut_off_are_refused(change: Callable[[Any, str], str]) -> None:
+    with pytest.raises(ModelError, match=r"not all taken, in their order|not along one axis"):
+        fixed(before_joined(change), 1, 16)
+
+
+def test_rows_counted_through_with_heads_are_refused() -> None:
+    with pytest.raises(ModelError, match="not all taken, in their order"):
+        fixed(laid_out(Layout(LAYOUTS["heads before rows"].caches, as_if_rows_came_first), causal), 1, 16)
+
+
+def counted_by_a_mask() -> onnx.ModelProto:
+    """As onnxruntime-genai's builder counts."""
+    model, make, number = EXTENDING["GroupQueryAttention"](), onnx.helper.make_node, onnx.numpy_helper.from_array
+    place = next(k for k, node in enumerate(model.graph.node) if node.op_type == "GroupQueryAttention")
+    operator = model.graph.node[place]
+    operator.input[5], operator.input[6] = "lengths", "total"
+    nodes = [
+        make("ReduceSum", ["attention_mask", "along"], ["ones"], keepdims=0),
+        make("Sub", ["ones", "along"], ["last"]),
+        make("Cast", ["last"], ["lengths"], to=onnx.TensorProto.INT32),
+        make("Shape", ["attention_mask"], ["extents"]),
+        make("Gather", ["extents", "second"], ["columns"], axis=0),
+        make("Cast", ["columns"], ["total"], to=onnx.TensorProto.INT32),
+    ]
+    for node in reversed(nodes):
+        model.graph.node.insert(place, node)
+    model.graph.initializer.extend([number(np.array([1]), "along"), number(np.array(1), "second")])
+    model.graph.input.append(onnx.helper.make_tensor_value_info("attention_mask", onnx.TensorProto.INT64, [1, "total_length"]))
+    return model
+
+
+@pytest.mark.parametrize("tokens", [1, 3])
+def test_an_operator_whose_rows_a_mask_of_ones_counts_is_taken(tokens: int) -> None:
+    model = counted_by_a_mask()
+    stepped, growing = Stepped(fixed(model, tokens, 16)), GrowingCache(model)
+    while stepped.length + tokens <= 16:
+        ids = [(7 * (stepped.length + k)) % SPEC.vocabulary for k in range(tokens)]
+        assert np.allclose(stepped.step(ids), growing.step(ids), atol=1e-4)
+
+
+def test_an_operator_whose_rows_a_given_mask_counts_is_refused() -> None:
+    state = StateRequest(STATE.patterns, 16, given=("attention_mask",))
+    with pytest.raises(ModelError, match="how many are filled is not known: 'lengths'"):
+        fixed_models(MemoryModel(counted_by_a_mask(), "model"), state, 16, {"step": 1}, {"total_length": 16}, lambda name: nullcontext())
+
+
+@pytest.mark.parametrize("lengths", [None, 5])
+def test_an_operator_that_may_read_fewer_rows_than_its_cache_has_is_refused(lengths: int | None) -> None:
+    model = EXTENDING["GroupQueryAttention"]()
+    next(node for node in model.graph.node if node.op_type == "GroupQueryAttention").input[5] = "lengths"
+    if lengths is None:
+        model.graph.input.append(onnx.helper.make_tensor_value_info("lengths", onnx.TensorProto.INT32, [1]))
+    else:
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([lengths], np.int32), "lengths"))
+    with pytest.raises(ModelError, match=r"extends its cache by itself, .*how many are filled is not known: 'lengths'"):
+        fixed(model, 1, 16)
+
+
 @pytest.mark.parametrize(
     ("layout", "scores", "said"),
     [
@@ -138,8 +276,6 @@ def ahead(w: Any, x: str) -> tuple[str, str, str]:
     ],
 )
 def test_what_reads_rows_without_a_token_is_named(layout: Any, scores: Any, said: str) -> None:
-    from decoder_forms import Layout
-
     with pytest.raises(ModelError, match=said) as failure:
         fixed(laid_out(Layout(LAYOUTS["heads before rows"].caches, layout), scores), 4, 16)
     assert "'" in failure.value.where and failure.value.help
