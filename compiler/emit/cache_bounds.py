@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...targets.dtypes import DTYPES, LARGEST
+from ...targets.dtypes import DTYPES, LARGEST, ROUNDOFF
 from ..bundle.manifest import BoundRecord
-
-
-def rounding_of(dtype: str) -> float:
-    """Half the distance of 1 to the next number: of a value in the normal range, the largest relative error of the nearest one."""
-    return 2.0 ** -(DTYPES[dtype].fraction + 1)
 
 
 def cache_bounds(states: Sequence[tuple[str, str]], dtype: str) -> tuple[BoundRecord, ...]:
@@ -18,6 +13,6 @@ def cache_bounds(states: Sequence[tuple[str, str]], dtype: str) -> tuple[BoundRe
     (passes/state/stored_rows.py)."""
     if not dtype:
         return ()
-    unit, least, most = rounding_of(dtype), 2.0 ** (2 - 2 ** (DTYPES[dtype].exponent - 1)), LARGEST[dtype]
+    unit, least, most = ROUNDOFF[dtype], 2.0 ** (2 - 2 ** (DTYPES[dtype].exponent - 1)), LARGEST[dtype]
     over = f"relative, values of {least:.3g} to {most:g}; smaller ones within {least * unit:.2g}, larger ones become {most:g}"
     return tuple(BoundRecord(rule=f"cache_{dtype}", site=present, bound=unit, over=over) for _, present in states)

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import structs
 
+from ...targets.dtypes import ROUNDOFF
 from ..bundle.blobs.blob_source import joined_digest
 from ..bundle.entries import plan_of
 from ..bundle.files import files_of, sha256_of
@@ -22,7 +23,7 @@ from ..bundle.weights import WEIGHTS, WeightsFile, externalised, referring
 from ..devices.adapter import Joining
 from ..devices.find_adapter import adapter_for
 from ..errors import BundleError
-from .cache_bounds import cache_bounds, rounding_of
+from .cache_bounds import cache_bounds
 from .join_links import LinkPlan, link_records
 
 
@@ -77,7 +78,7 @@ def join_entries(
         joined[0],
         files=files,
         entries=entries,
-        states=states_of(by_model[parts[0].model], states, axes, rounding_of(dtype) if dtype else 0.0),
+        states=states_of(by_model[parts[0].model], states, axes, ROUNDOFF[dtype] if dtype else 0.0),
         models={name: _source(made[0]) for name, made in by_model.items() if name is not None and name != parts[0].model},
         links=link_records(links, by_model),
     )

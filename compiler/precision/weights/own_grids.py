@@ -31,9 +31,7 @@ class OwnGrids:
 
     @property
     def note(self) -> str:
-        """For the screen; "" where there are none."""
-        if not self.products:
-            return ""
+        """For the screen, where there are products."""
         some = len(self.products) < self.asked
         which = f"{len(self.products)} of {count(self.asked, 'product')}" if some else f"all {count(self.asked, 'product')}"
         moves = f"moves by more than {self.change:.1e} of the largest of its block" if self.change else "changes"

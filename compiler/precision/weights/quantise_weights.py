@@ -116,14 +116,13 @@ def quantise_weights(
 
 
 def _notes(request: PrecisionRequest, samples: _Samples | None, own: OwnGrids) -> tuple[str, ...]:
-    found = (own.note,) if own.note else ()
-    if samples is not None and request.weights_method == "gptq":
-        others = "other weights" if found else "weights"
-        fitted = f"{others} in 4 bits are fitted to {count(len(samples.fitted), 'calibration sample')} (gptq)"
-        return (*found, *((fitted,) if len(own.products) < own.asked or not found else ()))
-    if found:
-        return found
-    return (WITHOUT_DATA,) if request.precision == "int8" else ()
+    if request.precision == "int8":
+        return (WITHOUT_DATA,)
+    notes = [own.note] if own.products else []
+    if samples is not None and request.weights_method == "gptq" and not (own.products and len(own.products) == own.asked):
+        which = "other weights" if own.products else "weights"
+        notes.append(f"{which} in 4 bits are fitted to {count(len(samples.fitted), 'calibration sample')} (gptq)")
+    return tuple(notes)
 
 
 def _samples(loaded: LoadedModel, request: PrecisionRequest, form: SampleForm | None) -> _Samples:

@@ -1,4 +1,4 @@
-"""Matrices that were in 4 bits keep their levels; those that were not are told apart."""
+"""A matrix that was in 4 bits keeps its levels; any other matrix has none."""
 
 from __future__ import annotations
 
