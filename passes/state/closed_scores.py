@@ -13,6 +13,7 @@ from functools import reduce
 
 import numpy as np
 
+from ...targets.dtypes import LARGEST
 from ..formula.closed_rows import CLOSED
 from ..graph.graph import Graph
 from ..graph.node import Node
@@ -24,7 +25,7 @@ OWN = 100.0
 MOVED = frozenset({"Expand", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 PRODUCTS = frozenset({"Attention", "Conv", "Einsum", "Gemm", "LayerNormalization", "MatMul", "RMSNormalization", "Softmax"})
 """What these compute is new: what went in says nothing of its size."""
-WIDE = frozenset({"bf16", "fp16", "fp32", "fp64"})
+WIDE = LARGEST.keys()
 """Numbers that hold a closed score as it is, or as -∞."""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...targets.dtypes import LARGEST
 from ..graph.graph import Graph
 from ..graph.node import Node
 from .closed_scores import OWN, is_causal
@@ -33,7 +34,6 @@ Range = tuple[float, float]
 FAR = 1e300
 """Stands for any finite number."""
 FINITE: Range = (-FAR, FAR)
-HIGHEST = {"fp16": 65504.0, "bf16": 3.39e38, "fp32": 3.4028235e38, "fp64": FAR}
 ENDS: dict[str, Callable[..., Any]] = {
     "Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Max": np.maximum, "Min": np.minimum, "Neg": np.negative, "Tanh": np.tanh,
     "Relu": lambda x: np.maximum(x, 0.0), "Sign": np.sign, "Ceil": np.ceil, "Floor": np.floor, "Round": np.round, "Exp": np.exp,
@@ -234,7 +234,7 @@ class _EmptyRows:
             bits = int(dtype.lstrip("uint"))
             low, high = (0.0, 2.0**bits - 1) if dtype.startswith("u") else (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1)
             return made if low <= made[0] and made[1] <= high else (low, high)
-        limit = HIGHEST.get(dtype, FAR)
+        limit = LARGEST.get(dtype, FAR)
         low, high = (float(np.copysign(np.inf, end)) if limit < abs(end) < FAR else end for end in made)
         return low, high
 
