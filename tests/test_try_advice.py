@@ -9,7 +9,7 @@ from pathlib import Path
 from breadth import examples
 
 TOOL = Path(__file__).resolve().parent.parent / "tools" / "try_advice.py"
-PAIRS = examples(usual=6, wide=12)
+PAIRS = examples(usual=4, wide=12)
 
 
 def test_all_advice_works_and_none_that_one_limit_allows_is_missing() -> None:

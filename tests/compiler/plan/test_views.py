@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from breadth import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
@@ -184,7 +185,7 @@ def joined_models(draw: st.DrawFn) -> onnx.ModelProto:
 
 
 @given(joined_models(), st.lists(st.sampled_from(["cpu", "npu", "gpu"]), min_size=1, max_size=4), MODES, st.sampled_from([64, 256]))
-@settings(max_examples=120)
+@settings(max_examples=examples(50, 120))
 def test_random_cuts_and_joins(
     tmp_path_factory: pytest.TempPathFactory, model: onnx.ModelProto, devices: list[str], modes: list[Mode], align: int
 ) -> None:

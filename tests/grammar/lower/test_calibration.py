@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from breadth import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -116,7 +117,7 @@ def fields_of(rate: Any) -> dict[str, Any]:
 
 
 @given(st.lists(rates(), max_size=6))
-@settings(max_examples=150)
+@settings(max_examples=examples(50, 150))
 def test_rates_are_read_as_they_are_written(lines: list[tuple[str, dict[str, Any]]]) -> None:
     text = text_of(" ".join(line for line, _ in lines))
     found = target_of(text).host.calibration

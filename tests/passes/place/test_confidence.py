@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from breadth import examples
 from calibrated_targets import ORIGIN, calibration, rate
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_target import make_cpu, make_device, make_link, make_target
 from small_models import parse, save
@@ -57,6 +58,7 @@ def latency(limit: float, kind: str = "latency") -> Limit:
     st.sampled_from(EXTENTS),
     st.floats(1e8, 1e11),
 )
+@settings(max_examples=examples(30, 100))
 def test_what_no_line_covers_is_counted(operators: list[tuple[str, int]], lines: set[str], largest: int, speed: float) -> None:
     """Held against a sum by hand: an element function of n floats moves 8 n bytes in a roofline, and n elements in a line."""
     seen = Range(1.0, float(largest))

@@ -11,6 +11,7 @@ from typing import Any
 
 import placement_judge as judge
 import pytest
+from breadth import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from published_instances import instance
@@ -60,7 +61,7 @@ def test_a_placement_takes_what_the_judge_finds(raw: dict[str, Any], seed: int, 
     assert said == pytest.approx(found)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(12, 25))
 @given(raws(most=5))
 def test_no_placement_beats_a_proven_one(raw: dict[str, Any]) -> None:
     for latency in (True, False):
