@@ -95,7 +95,7 @@ def parity(
     for _, values in samples_of(given):
         check_given(graph, values)
     with Recalling(source, default_store()) as oracle:
-        untouched = Untouched(oracle, (), tell)
+        untouched = Untouched(oracle, (), tell, terms.chained)
         trial = Trial(untouched, _Session(converted))  # type: ignore[arg-type]
         trials = Trials(graph, untouched, shapes, tuple(shapes), outputs, samples_of(given))
         for one in trials.sets():

@@ -31,7 +31,7 @@ def step_parity(source: Source, fixed: FixedModels, functions: Mapping[str, Conv
     }
     feeds = StepFeeds(read_graph(source), axes, pasts)
     with Recalling(source, default_store()) as oracle:
-        untouched = Untouched(oracle, (), tell)
+        untouched = Untouched(oracle, (), tell, OTHER_KERNELS.chained)
         plans = scripts(sizes, fixed.length)
         seen = run_scripts(_Steps(fixed, functions), plans, feeds, axes, tell)
         found = compare_steps(untouched, seen, terms=OTHER_KERNELS, narrow=False, tell=tell)

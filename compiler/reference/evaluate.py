@@ -19,15 +19,14 @@ from .opinions import by_onnx, float_dtype
 from .program import Program, Step
 from .reached import reached
 from .rounding import SINGLE, UNIT, Rounding, apply, exact, half, noisy
+from .sum_lengths import NORMALISATIONS, PRODUCTS, terms_of
 
 WIDENED = 1 << 29
 """Bytes of weights kept in float64 between runs; those of larger models are widened each time they are read."""
 UNROUNDED = frozenset({"QuantizeLinear", "DequantizeLinear", "Resize", "Upsample"})
 """Operators whose weights (scales) no device rounds."""
-PRODUCTS = frozenset({"Conv", "ConvTranspose", "MatMul", "Gemm", "ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"})
 COSTLY = {name: 8 for name in ("Softmax", "LayerNormalization", "Erf", "Gelu", "Tanh", "Sigmoid", "Exp", "Log", "Pow", "Sin", "Cos")}
 """Elementary operations for one element."""
-REDUCTIONS = frozenset({"ReduceSum", "ReduceMean", "GlobalAveragePool"})
 POOLS = frozenset({"AveragePool", "GlobalAveragePool"})
 """What onnxruntime's blocked kernels (NCHWc) add up in one chain for each channel; other reductions add up in blocks."""
 TIED = frozenset({"QuantizeLinear", "DynamicQuantizeLinear", "Round", "DynamicQuantizeMatMul"})
@@ -122,12 +121,12 @@ class _Run:
         if self.rounding is half:
             operands = [self._read(step, k, held, scope) for k, held in enumerate(operands)]
         elif isinstance(self.rounding, noisy) and operands and is_float(operands[0].dtype):
-            operands = [self._noised(step, self.rounding, operands), *operands[1:]]
+            operands = self._noised(step, self.rounding, operands)
         results = self._operator(step, operands)
         if isinstance(self.rounding, noisy) and step.operator == "Sigmoid":
             results = [Held(self.rounding.after_sigmoid(held.value, held.dtype), held.dtype) for held in results]
-        if isinstance(self.rounding, noisy) and step.operator in POOLS:
-            results = [Held(self.rounding.of_sums(held.value, _pooled(step, operands)), held.dtype) for held in results]
+        if isinstance(self.rounding, noisy) and (depth := _in_a_chain(step, operands, self.rounding)) > 1:
+            results = [Held(self.rounding.of_sums(held.value, depth), held.dtype) for held in results]
         if step.operator in ("Add", "Sub", "Sum"):
             results = [absorbed(held, operands) for held in results]
         if self.rounding is half:
@@ -135,13 +134,21 @@ class _Run:
             results = [Held(value, held.dtype) for value, held in zip(values, results, strict=True)]
         return [_rounded(held, self.rounding) for held in results]
 
-    def _noised(self, step: Step, rounding: noisy, operands: Sequence[Held]) -> Held:
-        """The first operand, as an operator sees it that rounds to steps or adds up."""
-        first = operands[0]
+    def _noised(self, step: Step, rounding: noisy, operands: list[Held]) -> list[Held]:
+        """The operands, as an operator sees them that rounds to steps or adds up."""
+        first, *others = operands
         if step.operator in TIED:
-            return Held(rounding.before_steps(first.value, first.dtype), first.dtype)
-        depth = _depth(step, operands)
-        return first if depth < 2 else Held(rounding.in_sums(first.value, depth), first.dtype)
+            return [Held(rounding.before_steps(first.value, first.dtype), first.dtype), *others]
+        depth = terms_of(step, operands)
+        if depth < 2:
+            return operands
+        if step.operator not in NORMALISATIONS:
+            return [Held(rounding.in_sums(first.value, depth), first.dtype), *others]
+        if not rounding.chained:
+            return operands
+        scale, bias = others[0], others[1] if len(others) > 1 else Held(None, "")
+        values = rounding.of_deviations(scale.value, bias.value, depth)
+        return [first, *(Held(value, held.dtype) for value, held in zip(values, (scale, bias), strict=True)), *others[2:]]
 
     def _read(self, step: Step, k: int, held: Held, scope: Scope) -> Held:
         """Weights are rounded as they are read, unless no device would; in their own dtype they are already."""
@@ -245,18 +252,15 @@ def _dtype(k: int, held: Held, step: Step, operands: Sequence[Held], settled: Se
 def _work(step: Step, operands: Sequence[Held], results: Sequence[Held]) -> int:
     """Multiplications of a product, elements of anything else."""
     made = sum(int(np.size(held.value)) for held in results if not isinstance(held.value, list))
-    return made * (max(_depth(step, operands), 1) if step.operator in PRODUCTS else COSTLY.get(step.operator, 1))
+    return made * (max(terms_of(step, operands), 1) if step.operator in PRODUCTS else COSTLY.get(step.operator, 1))
 
 
-def _depth(step: Step, operands: Sequence[Held]) -> int:
-    """How many terms a result adds up; 1 for what adds nothing up."""
-    if step.operator in PRODUCTS and len(operands) > 1 and np.ndim(operands[1].value) >= 2:
-        weight = np.shape(operands[1].value)
-        return int(np.prod(weight[1:])) if "Conv" in step.operator else int(weight[-2])
-    if step.operator in REDUCTIONS:
-        shape = np.shape(operands[0].value)
-        return int(np.prod(shape[2:] if "Pool" in step.operator else shape[-1:]))
-    return 1
+def _in_a_chain(step: Step, operands: Sequence[Held], rounding: noisy) -> int:
+    """How many terms are added one after the other; 1 where a sum is added up in blocks, or nothing is."""
+    if step.operator in POOLS:
+        return _pooled(step, operands)
+    chained = rounding.chained and step.operator not in NORMALISATIONS and operands and is_float(operands[0].dtype)
+    return terms_of(step, operands) if chained else 1
 
 
 def _pooled(step: Step, operands: Sequence[Held]) -> int:

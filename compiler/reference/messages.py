@@ -54,6 +54,8 @@ class Question:
     """And that many times with random rounding in the declared dtypes."""
     first: int = 0
     """Of the seeds of that."""
+    chained: bool = False
+    """Sums then being added up one term after the other, however long they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,7 +99,7 @@ class Recalling:
         if isinstance(what, str):
             digest.update(what.encode())
             return str(digest.hexdigest())
-        options = (what.tensors, what.own, what.optimised, what.exact, what.half, what.floats, what.noise, what.first)
+        options = (what.tensors, what.own, what.optimised, what.exact, what.half, what.floats, what.noise, what.first, what.chained)
         digest.update(repr(options).encode())
         for name, value in sorted(what.inputs.items()):
             digest.update(name.encode())

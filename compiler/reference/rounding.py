@@ -39,10 +39,12 @@ def half(value: Any, dtype: str) -> Any:
 
 class noisy:
     """Random rounding (Monte Carlo arithmetic, Parker 1997): each result that its declared dtype cannot hold is off by its rounding error,
-    up or down by chance. What that changes tells how ill-conditioned a model is, also where its own runtime rounds nothing."""
+    up or down by chance. What that changes tells how ill-conditioned a model is, also where its own runtime rounds nothing.
 
-    def __init__(self, seed: int) -> None:
-        self._random = np.random.default_rng(seed)
+    chained: sums are added up one term after the other, however long they are, as kernels other than onnxruntime's may do it."""
+
+    def __init__(self, seed: int, chained: bool = False) -> None:
+        self._random, self.chained = np.random.default_rng(seed), chained
 
     def __call__(self, value: Any, dtype: str) -> Any:
         if dtype == "float64" or not np.size(value):
@@ -59,14 +61,27 @@ class noisy:
 
     def in_sums(self, value: Any, depth: int) -> Any:
         """Terms of sums of `depth` terms, each off by SLOPE sqrt(depth) unit roundoffs of fp32: what rounding every partial sum does to the
-        sum, at least LOW, for weights that are folded and rounded again, at most DEEPEST, since long sums are computed in blocks. Runtimes
-        add up in fp32 also where the model says fp16."""
-        return value * (1.0 + min(max(SLOPE * depth**0.5, LOW), DEEPEST) * SINGLE * self.signs(np.shape(value)))
+        sum, at least LOW, for weights that are folded and rounded again, at most DEEPEST where long sums are computed in blocks. Runtimes
+        add up in fp32 also where the model says fp16.
+
+        Of n terms t of either sign the k-th partial sum is about sqrt(k) times their root mean square, and rounding it adds an error of
+        that times a unit roundoff u, by chance: n u rms(t) / sqrt(6) together, which is SLOPE sqrt(n) u sqrt(sum of t²) up to a third."""
+        off = max(SLOPE * depth**0.5, LOW)
+        return value * (1.0 + (off if self.chained else min(off, DEEPEST)) * SINGLE * self.signs(np.shape(value)))
 
     def of_sums(self, value: Any, depth: int) -> Any:
         """Sums of `depth` terms of one sign, added one after the other: each partial sum is as large as what was added so far, so that the
-        sum is off by SLOPE sqrt(depth / 3) of its unit roundoffs, however many terms cancel each other's own."""
-        return value * (1.0 + SLOPE * (depth / 3) ** 0.5 * SINGLE * self.signs(np.shape(value)))
+        sum is off by SLOPE sqrt(depth / 3) of its unit roundoffs, however many terms cancel each other's own. Where any kernel may have
+        added up, without the third: a share of sqrt(n) u sum of |t|, the bound of N. J. Higham and T. Mary (A New Approach to Probabilistic
+        Rounding Error Analysis, SIAM J. Sci. Comput. 41, 2019, theorem 2.4, lambda = 1), which judging by a multiple of it makes up for."""
+        return value * (1.0 + SLOPE * (depth if self.chained else depth / 3) ** 0.5 * SINGLE * self.signs(np.shape(value)))
+
+    def of_deviations(self, scale: Any, bias: Any, depth: int) -> tuple[Any, Any]:
+        """What a normalisation multiplies by and adds, as the errors of its sums of `depth` terms change its result: the deviation is
+        the root of a sum of squares, and the mean is taken to be as large as the deviation at most."""
+        off = SLOPE * depth**0.5 * SINGLE
+        change = off * np.abs(scale) * self.signs(np.shape(scale)) if np.shape(bias) == np.shape(scale) else 0.0
+        return scale * (1.0 + off * self.signs(np.shape(scale))), None if bias is None else bias + change
 
     def after_sigmoid(self, value: Any, dtype: str) -> Any:
         """A sigmoid off by NEAR_ONE unit roundoffs of 1: runtimes compute it by rational functions whose error is as large everywhere, and

@@ -138,7 +138,8 @@ class Untouched:
         exact = run(question.inputs, question.tensors) if question.exact else None
         halved = run(question.inputs, question.tensors, half).values if question.half else None
         floats, steps = self._stepped(question) if question.floats else (None, ())
-        noise = tuple(run(question.inputs, question.tensors, noisy(question.first + k)).values for k in range(question.noise))
+        ways = [noisy(question.first + k, question.chained) for k in range(question.noise)]
+        noise = tuple(run(question.inputs, question.tensors, way).values for way in ways)
         return Answer(
             own=own,
             optimised=optimised,

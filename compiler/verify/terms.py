@@ -56,6 +56,9 @@ class Terms:
     """What every output must have with the expected one, at least."""
     far: float = MOST_FAR
     """Share of an output that may be far off."""
+    chained: bool = False
+    """Whether sums may be added up one term after the other, however long they are, where onnxruntime has blocks: what rounding every
+    partial sum does (reference/rounding.py) is then part of what is measured."""
     rounding: str = "the model's own rounding"
     """What was measured, in words."""
 
@@ -76,10 +79,12 @@ numbers, which nearly vanish in its steps, 8 times. A wrong kernel gives tens of
 STORED = Terms(largest=3.0, channel=3.0, mean=2.4, rounding="what rounding its caches changes")
 """Where caches have fewer bits than the model's: attention that extends them computes in their dtype, so that its query and its result are
 rounded as well. Right bundles of 10 decoders, written in either way: at most 1.5 times. Rounding to three bits less gives eight times."""
-OTHER_KERNELS = Terms(largest=3.0, channel=3.0, mean=2.4)
+OTHER_KERNELS = Terms(largest=3.0, channel=3.0, mean=2.4, chained=True)
 """Where another runtime than onnxruntime computed all of a model in fp32: kernels round in ways of their own (exp and tanh are the likely
 ones; it was not traced to single kernels). Measured on right files of eight models on LiteRT 2.3 (XNNPACK): at the last look, at most 2.4
 times the largest rounding of a place."""
+BLOCKED = "ort"
+"""The runtime that computes long sums in blocks; others may add up one term after the other."""
 APPROXIMATE = 0.1
 """`loose` where approximations were taken and the target states no limit: beyond it something is wrong, not approximate."""
 BELIEVED = 4.0

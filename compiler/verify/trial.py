@@ -32,9 +32,12 @@ Tell = Callable[[str], None]
 class Untouched:
     """The model as it was given, for making inputs and for comparing; what it answered is kept by input set."""
 
-    def __init__(self, oracle: Oracle | Recalling, crossing: Iterable[str], tell: Tell = lambda message: None) -> None:
-        """crossing: tensors wanted besides the outputs, where the model has them. tell: is called before each evaluation."""
-        self.oracle, self._tell = oracle, tell
+    def __init__(
+        self, oracle: Oracle | Recalling, crossing: Iterable[str], tell: Tell = lambda message: None, chained: bool = False
+    ) -> None:
+        """crossing: tensors wanted besides the outputs, where the model has them. tell: is called before each evaluation. chained: what is
+        compared adds up sums one term after the other, however long they are, and so does the rounding that is measured."""
+        self.oracle, self._tell, self._chained = oracle, tell, chained
         self.outputs = oracle.opened.outputs
         made = frozenset(oracle.opened.made)
         self.tensors = tuple(name for name in dict.fromkeys(crossing) if name in made and name not in self.outputs)
@@ -82,7 +85,7 @@ class Untouched:
     def roundings(self, inputs: Mapping[str, Any], *, half: bool, noise: int = NOISE[0], inside: bool = False) -> Answer:
         """The same inputs, rounded in other ways. noise: one of NOISE; what was asked for before is not computed again."""
         tensors = self.tensors if inside else ()
-        plain: dict[str, Any] = {"inputs": inputs, "tensors": tensors, "own": False, "exact": False}
+        plain: dict[str, Any] = {"inputs": inputs, "tensors": tensors, "own": False, "exact": False, "chained": self._chained}
         answer = self.oracle.ask(Question(**plain, optimised=True, half=half, floats=True, noise=NOISE[0]))
         at_once = max(LARGE_ANSWER // max(_bytes(answer.noise), 1), 1)
         for few, more in (pair for pair in pairwise(NOISE) if pair[1] <= noise):

@@ -29,7 +29,7 @@ from .look import judge_output, look
 from .reference import fixed_outputs, random_tensors, read_graph
 from .report import VerifyReport, differences
 from .stages import Stage, judge_stages
-from .terms import APPROXIMATE, EXACT, NARROW, Sample, Terms
+from .terms import APPROXIMATE, BLOCKED, EXACT, NARROW, Sample, Terms
 from .trial import Trial, Untouched
 from .verdicts import by_other_kernels, elsewhere, segment_verdicts
 
@@ -108,7 +108,8 @@ class _Comparison:
             check_given(graph, values)
         crossing = [port.tensor for segment in manifest.segments for port in segment.outputs]
         self._last = False
-        self.manifest, self.untouched = manifest, Untouched(oracle, crossing, tell)
+        chained = any(segment.runtime.adapter != BLOCKED for segment in manifest.segments)
+        self.manifest, self.untouched = manifest, Untouched(oracle, crossing, tell, chained)
         wanted = {value.name: value.shape for value in manifest.model.outputs}
         if set(self.untouched.outputs) != set(wanted):
             listed = f"the model has the outputs {sorted(self.untouched.outputs)}, the bundle {sorted(wanted)}"

@@ -14,6 +14,7 @@ from ..infer_types import infer_types
 from ..known.complete_types import fold_known
 from .aliases import alias_constants
 from .constant_nodes import FOLD_LIMIT, keep_large, may_fold, show_kept
+from .plain_casts import cast_plainly
 from .scalar_range import make_scalars
 from .take_branches import take_branches
 
@@ -31,7 +32,9 @@ def fold_shapes(model: onnx.ModelProto, hidden: Collection[str] = ()) -> tuple[o
     """
     take_branches(model)
     alias_constants(model, hidden)
-    model = _fold_known(infer_types(model))
+    model = infer_types(model)
+    cast_plainly(model)
+    model = _fold_known(model)
     waiting = -1
     for _ in range(ROUNDS if may_fold(model) else 0):
         before, waiting = waiting, keep_large(model)
