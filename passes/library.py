@@ -9,6 +9,7 @@ from .decompose.activation import ACTIVATIONS
 from .decompose.arithmetic import ARITHMETIC
 from .decompose.attention import ATTENTION_SOFTMAX
 from .decompose.casts import CAST_BOOL
+from .decompose.einsum import EINSUM_MATMUL
 from .decompose.expand import EXPANSIONS
 from .decompose.groupnorm import GROUPNORM_INSTANCE
 from .decompose.indices import GATHER_FROM_START
@@ -94,6 +95,8 @@ EXTENDING: tuple[Rewrite, ...] = (WRITE_PAST,)
 """Operators that extend caches as their steps, where a decoder is edited (passes/state)."""
 WRITTEN_OUT: tuple[Rewrite, ...] = in_order(ATTENTION_SOFTMAX, ROTARY_SLICES)
 """Operators of OFFER as what any device may run, where they have been recovered to be edited."""
+SPELLED_OUT: tuple[Rewrite, ...] = in_order(*WRITTEN_OUT, EINSUM_MATMUL)
+"""Operators that stand for several, as the several, for formats that lack them."""
 IN_FLOATS: tuple[Rewrite, ...] = in_order(*QUANTISATION)
 """A quantised model for devices that compute in floats, where the whole is faster so."""
 BESIDE_FLOATS: tuple[Rewrite, ...] = in_order(*WEIGHTS_ALONE)
@@ -151,6 +154,7 @@ DECOMPOSE: tuple[Rewrite, ...] = (
     *ACTIVATIONS,
     *ARITHMETIC,
     CAST_BOOL,
+    EINSUM_MATMUL,
     GATHER_FROM_START,
     *EXPANSIONS,
     *SHAPES,

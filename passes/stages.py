@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from .graph.graph import Graph
 from .layout import move_transposes
-from .library import PAST_GRIDS, RECOVER, REPEATED, ROWS, SIMPLIFY
+from .library import PAST_GRIDS, RECOVER, REPEATED, ROWS, SIMPLIFY, SPELLED_OUT
 from .rule.apply import apply
 from .rule.bodies import apply_everywhere
 from .rule.rewrite import Allow, Decision, Rewrite, anywhere
@@ -38,6 +38,12 @@ def simplify(graph: Graph, without: frozenset[str] = NONE, allow: Allow = anywhe
     decisions += name_outputs(graph)
     graph.sweep()
     return tuple(decisions)
+
+
+def spell_out(graph: Graph, taken: Collection[str]) -> tuple[Decision, ...]:
+    """Operators that stand for several (Attention, Einsum, RotaryEmbedding) as the several, but those that are `taken`; then simplified."""
+    decisions = apply(graph, [rule for rule in SPELLED_OUT if not set(taken).issuperset(rule.operators)])
+    return (*decisions, *simplify(graph)) if any(one.taken for one in decisions) else decisions
 
 
 def in_rows(graph: Graph, without: frozenset[str] = NONE, allow: Allow = anywhere) -> tuple[Decision, ...]:

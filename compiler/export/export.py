@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 SUFFIXES = (".tflite", ".onnx", ".mlpackage", ".aimodel")
 LAYOUTS = ("nchw", "nhwc")
 NOT_ASKED = "--no-verify"
+WHOLE = {"aimodel": core_ai_asset.WHOLE}
+"""Of operators that stand for several, those that a format has itself."""
 
 
 def check_export_place(output: Path, source: Source, layout: str, quantises: bool = False, functions: bool = False) -> None:
@@ -82,7 +84,8 @@ def export_model(
         return export_functions(source, output, entries, shapes or {}, inputs, verify, tell)
     tell("load")
     quantised = None if calibration is None else quantise_for_tflite(source, shapes, calibration, tell)
-    prepared = prepare(source, shapes) if quantised is None else prepare(quantised.made.model)
+    whole = None if format == "onnx" else WHOLE.get(format, frozenset())
+    prepared = prepare(source, shapes, whole) if quantised is None else prepare(quantised.made.model, whole=whole)
     tell("convert")
     model = source if quantised is None else quantised.made.model
     asked = _Asked(model, prepared, layout, inputs if verify else None, tell if verify else None, quantised)

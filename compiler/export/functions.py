@@ -109,7 +109,8 @@ def _prepared(source: Source, entries: Entries, shapes: Shapes, tell: Tell) -> _
     state = entries.state
     if state is None or state.length is None:
         states = {} if state is None else dict(replaced_states(source, state, sizes))
-        return _Functions(source=source, prepared={name: prepare(source, given) for name, given in sizes.items()}, states=states)
+        prepared = {name: prepare(source, given, core_ai_asset.WHOLE) for name, given in sizes.items()}
+        return _Functions(source=source, prepared=prepared, states=states)
     tokens = {name: wanted.tokens or 1 for name, wanted in entries.wanted.items()}
     fixed = fixed_models(source, state, state.length, tokens, shapes, stage, Ways(others=False))
     model, _ = peek_model(source)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...passes.graph.graph import Graph
-from ...passes.stages import recover, simplify
+from ...passes.stages import recover, simplify, spell_out
 from ..errors import UsageError
 from ..load.bind_shapes import Shapes, shape_flags
 from ..load.load_model import load_model
@@ -38,8 +38,10 @@ class Prepared:
         return {value.name: tuple(dim.dim_value for dim in value.type.tensor_type.shape.dim) for value in self.model.graph.input}
 
 
-def prepare(source: Source, shapes: Shapes | None = None) -> Prepared:
-    """Raises ModelError for a model that is damaged or not supported, UsageError for a wrong path or shape, or a dim without a size."""
+def prepare(source: Source, shapes: Shapes | None = None, whole: Collection[str] | None = None) -> Prepared:
+    """whole: operators that the format has; those that stand for several and are not among them are written as the several. None: all.
+
+    Raises ModelError for a model that is damaged or not supported, UsageError for a wrong path or shape, or a dim without a size."""
     loaded = load_model(source, shapes)
     if loaded.unbound:
         message = f"dynamic dims without a size: {', '.join(loaded.unbound)}; the file is written for one size"
@@ -48,4 +50,6 @@ def prepare(source: Source, shapes: Shapes | None = None) -> Prepared:
     graph = Graph(loaded.proto)
     recover(graph)
     simplify(graph)
+    if whole is not None:
+        spell_out(graph, whole)
     return Prepared(model=graph_model(graph), sha256=loaded.sha256, operators=operators, metadata=loaded.metadata, notes=loaded.notes)

@@ -240,6 +240,21 @@ def gemm(s: Sketch) -> str:
     return str(s.op("Gemm", left, right, *bias, **flips, **scales))
 
 
+EQUATIONS = (
+    "ij,jk->ik", "ij,jk", "bij,bjk->bik", "bihd,bjhd->bhij", "btc,ech->bteh", "bteh,ehc->btec", "nkcv,kvw->ncw", "abc,ac->b", "ab->ba",
+    "abc->b", "ai,bi->ab", "ab,ab->ab", "ab,cb->abc", "a,b->ab", "ab,cd->", "abc,dc->bad", "i,i->",
+)  # fmt: skip
+
+
+def einsum(s: Sketch) -> str:
+    equation = s.pick(*EQUATIONS)
+    sizes = {letter: s.integer(1, 3) for letter in equation if letter.isalpha()}
+    operands = equation.partition("->")[0].split(",")
+    shapes = [tuple(sizes[letter] for letter in letters) for letters in operands]
+    right = [s.floats(shape) if s.flip() else s.input(shape) for shape in shapes[1:]]
+    return str(s.op("Einsum", s.input(shapes[0]), *right, equation=equation))
+
+
 FINITE = ((-1.0, 0.5), (0.0, 1.25), (0.5, 0.75), (-2.0, -0.5))
 OPEN = ((-inf, inf), (-0.5, inf), (-inf, 0.5))
 DECOMPOSE: Mapping[str, Entry] = {
@@ -276,6 +291,7 @@ DECOMPOSE: Mapping[str, Entry] = {
     "clip_minmax": Entry(spell=clip(*FINITE, *OPEN)),
     "clip_relus": Entry(spell=clip(*FINITE)),
     "cast_bool": Entry(spell=truth_of_integers),
+    "einsum_matmul": Entry(spell=einsum),
     "gather_from_start": Entry(spell=gathered_rows),
     "expand_concat": Entry(spell=expanded),
     "expand_mul": Entry(spell=grown),

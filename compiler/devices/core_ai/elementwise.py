@@ -37,13 +37,17 @@ def _mean(node: OnnxNode) -> Any:
 
 
 def _div(node: OnnxNode) -> Any:
-    """Of whole numbers only those that no sign is in: Core AI's rewrites take x / c · c for x, so that `divide` is not for them."""
-    x, y = tensor(node, 0), tensor(node, 1)
+    """Of whole numbers the floored quotient q, and one more where it is negative and something is left: ONNX divides towards zero. Core
+    AI's rewrites take x / c · c for x, so that `divide` is not for them."""
+    x, y, api = tensor(node, 0), tensor(node, 1), node.api
     if x.dtype.kind == "f":
-        return node.api.broadcasting_divide(x, y)
-    if x.dtype.kind != "u":
-        raise node.refuse("whole numbers with a sign are divided towards zero, which Core AI does not offer")
-    return node.api.broadcasting_floor_divide(x, y)
+        return api.broadcasting_divide(x, y)
+    q = api.broadcasting_floor_divide(x, y)
+    if x.dtype.kind == "u":
+        return q
+    left = api.broadcasting_not_equal(api.broadcasting_mul(q, y), x)
+    up = api.broadcasting_and(left, api.broadcasting_greater(like(q, 0), q))
+    return api.broadcasting_add(q, api.cast_to(up, x.dtype))
 
 
 def _mod(node: OnnxNode) -> Any:

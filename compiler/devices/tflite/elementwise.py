@@ -114,10 +114,18 @@ def _mod(node: TfliteNode) -> None:
 
 
 def _div(node: TfliteNode) -> None:
-    """Raises Refused for whole numbers over a constant 0; over a computed one LiteRT stops with an error, onnxruntime with a signal."""
+    """int64 as int32 where all numbers are such, since LiteRT divides no int64.
+
+    Raises Refused for whole numbers over a constant 0; over a computed one LiteRT stops with an error, onnxruntime with a signal."""
     if node.dtype(0) in INTEGERS and node.is_constant(1) and not node.constant(1).all():
         raise node.refuse("whole numbers are divided by 0")
-    node.write(joined(node, "DIV", node.beside(0, node.order), node.beside(1, node.order)))
+    a, b = node.beside(0, node.order), node.beside(1, node.order)
+    if a.dtype != "int64":
+        node.write(joined(node, "DIV", a, b))
+        return
+    if not (node.fits_int32(0) and node.fits_int32(1)):
+        raise node.refuse("LiteRT's DIV does not take int64, and what is divided is not known to be numbers of int32")
+    node.write(cast(node, joined(node, "DIV", cast(node, a, "int32"), cast(node, b, "int32")), "int64"))
 
 
 def _tan(node: TfliteNode) -> None:

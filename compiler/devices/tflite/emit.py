@@ -120,7 +120,8 @@ class _Builder:
         self.read = in_integers(graph, shapes, dtypes, constants, floats, without)
         self.port_dtypes = dtypes
         kinds, constants = {**dtypes, **self.read.dtypes}, {**constants, **self.read.constants}
-        self.values = Values(self.program, shapes, kinds, constants, self.read.scales)
+        producers = {name: node for node in self.read.nodes for name in node.output}
+        self.values = Values(self.program, shapes, kinds, constants, self.read.scales, producers=producers)
         self.refused: list[Refusal] = []
         self.floats = floats
         self.in_floats: dict[str, str] = {}

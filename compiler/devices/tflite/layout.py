@@ -244,7 +244,8 @@ def _edges(graph: GraphFacts, sides: Sequence[str | None], channel_axes: Mapping
 def _through(
     graph: GraphFacts, transposes: Mapping[str, onnx.NodeProto], name: str, reader: Any, channel_axes: Mapping[str, int]
 ) -> tuple[str, Any] | None:
-    """A reader behind Transposes as a reader of what they turn; None where the order it needs is neither of the two."""
+    """A reader behind Transposes as a reader of what they turn; None where the order it needs is neither of the two, or a size is not
+    known."""
     while name in transposes:
         if reader not in (PLAIN, CHANNELS_LAST):
             return None
@@ -252,6 +253,8 @@ def _through(
         order = plain(rank) if reader == PLAIN else _last(graph, name, channel_axes)
         node = transposes[name]
         order, name = before_transpose(order, _perm(node, rank)), node.input[0]
+        if name not in graph.shapes:
+            return None
         if same_bytes(graph.shapes[name], order, plain(rank)):
             reader = PLAIN
         elif same_bytes(graph.shapes[name], order, _last(graph, name, channel_axes)):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..attributes import attribute_of
+from ..whole_ranges import WholeNumbers
 from .integers.fixed import FIXED, KEEPING, too_fine
 from .integers.grids import place_on
 from .order import Order, channels_last, plain, stored
@@ -74,6 +75,11 @@ class TfliteNode:
     def out_scales(self) -> Scales | None:
         """Of the first output."""
         return self.values.scales.get(self.proto.output[0])
+
+    def fits_int32(self, index: int) -> bool:
+        """Whether the elements of an operand of integers are numbers of int32, whatever the inputs are."""
+        values = self.values
+        return WholeNumbers(values.producers, values.constants.get, values.shape, values.dtype).fits(self.name(index))
 
     def is_constant(self, index: int) -> bool:
         return self.has(index) and self.proto.input[index] in self.values.constants

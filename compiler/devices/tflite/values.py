@@ -12,6 +12,7 @@ from .records import Refused, Scales, Tensor
 
 if TYPE_CHECKING:
     import numpy
+    import onnx
 
     Array = numpy.ndarray[Any, Any]
 
@@ -27,6 +28,8 @@ class Values:
     scales: Mapping[str, Scales] = field(default_factory=dict)
     """Of integers that stand for other numbers; `dtypes` are those of the stored tensors."""
     channel_axes: Mapping[str, int] = field(default_factory=dict)
+    producers: Mapping[str, onnx.NodeProto] = field(default_factory=dict)
+    """The node that writes a tensor."""
     made: dict[str, dict[Order, Tensor]] = field(default_factory=dict)
     columns: dict[str, tuple[Tensor, tuple[int, ...], Order]] = field(default_factory=dict)
     """Flattened in the order in which they lay: the tensor, and the shape and order of what was flattened."""

@@ -15,6 +15,7 @@ from ..known.complete_types import fold_known
 from .aliases import alias_constants
 from .constant_nodes import FOLD_LIMIT, keep_large, may_fold, show_kept
 from .plain_casts import cast_plainly
+from .plain_splits import split_plainly
 from .scalar_range import make_scalars
 from .take_branches import take_branches
 
@@ -34,7 +35,7 @@ def fold_shapes(model: onnx.ModelProto, hidden: Collection[str] = ()) -> tuple[o
     alias_constants(model, hidden)
     model = infer_types(model)
     cast_plainly(model)
-    model = _fold_known(model)
+    model = _fold_known(infer_types(model) if split_plainly(model) else model)
     waiting = -1
     for _ in range(ROUNDS if may_fold(model) else 0):
         before, waiting = waiting, keep_large(model)

@@ -39,6 +39,13 @@ FIRES: Mapping[str, tuple[str, ...]] = {
         one("y = Cast <to = 9> (x)", x="int64[16,16] x", y="bool[16,16] y"),
         one("y = Cast <to = 9> (x)", x="uint8[256] x", y="bool[256] y"),
     ),
+    "einsum_matmul": (
+        one('y = Einsum<equation="bihd,bjhd->bhij">(x, z)', "", "float[2,3,4,5] x, float[2,6,4,5] z", "float[2,4,3,6] y"),
+        one('y = Einsum<equation="ij, jk">(x, w)', MATRIX, "float[3,4] x", "float[3,2] y"),
+        one('y = Einsum<equation="abc,b->ca">(x, z)', "", "float[2,3,4] x, float[3] z", "float[4,2] y"),
+        one('y = Einsum<equation="ab,b->ab">(x, z)', "", "float[2,3] x, float[3] z", "float[2,3] y"),
+        one('y = Einsum<equation="abc->ca">(x)', "", "float[2,3,4] x", "float[4,2] y"),
+    ),
     "gather_from_start": (
         one("y = Gather(t, x)", TABLE, "int64[3,2] x", "float[3,2,2] y"),
         one("y = Gather<axis=-1>(u, x)", TABLE, "int32[4] x", "float[2,4] y"),
@@ -223,6 +230,7 @@ STAYS: Mapping[str, str] = {
     "clip_relu": one("y = Clip(x, l, h)", "<float l = {0}, float h = {6}>"),
     "clip_minmax": "g (float[2] x, float l) => (float[2] y) { y = Clip(x, l) }",
     "clip_relus": one("y = Clip(x, l)", "<float l = {-1}>"),
+    "einsum_matmul": one('y = Einsum<equation="ii->i">(x)', "", "float[3,3] x", "float[3] y"),
     "squeeze_reshape": "g (float[A,1,B] x) => (float[A,B] y) <int64[1] a = {1}> { y = Squeeze(x, a) }",
     "unsqueeze_reshape": "g (float[A,B] x) => (float[A,1,B] y) <int64[1] a = {1}> { y = Unsqueeze(x, a) }",
     "expand_concat": "g (float[A,1] x) => (float[A,B] y) <int64[2] s = {1,4}> { y = Expand(x, s) }",

@@ -1,0 +1,83 @@
+"""A sequence that is split off a tensor and read at constant places is a Split: devices have no sequences.
+
+    SequenceAt(SplitToSequence(x; lengths), k)   ->   the k-th result of Split(x; lengths)
+
+torch.onnx.export(dynamo=True, optimize=False) writes every chunk and split so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ....passes.mapped.mapped_tensor import array_of
+from ..known.types import sizes_of
+from ..structure import names_read
+from ..versions import opset_of
+
+if TYPE_CHECKING:
+    import onnx
+
+STANDARD = ("", "ai.onnx")
+FIRST_OPSET = 13
+"""From which on the lengths of a Split are an operand."""
+MOST = 4096
+"""Elements of a constant that may be lengths or a place."""
+
+
+def split_plainly(model: onnx.ModelProto) -> int:
+    """In place, in the main graph: how many sequences became a Split. One that is read in another way, or whose lengths or places are
+    computed, stays."""
+    graph = model.graph
+    if opset_of(model) < FIRST_OPSET:
+        return 0
+    constants = {tensor.name: array_of(tensor) for tensor in graph.initializer if math.prod(tensor.dims) <= MOST}
+    types = {value.name: value.type for value in (*graph.input, *graph.value_info, *graph.output)}
+    reads = Counter(name for node in graph.node for name in names_read(node))
+    reads.update(value.name for value in graph.output)
+    found = 0
+    for node in list(graph.node):
+        if node.op_type == "SplitToSequence" and node.domain in STANDARD and len(node.input) > 1 and node.input[1] in constants:
+            readers = [other for other in graph.node if node.output[0] in other.input]
+            lengths = _lengths(node, constants[node.input[1]], types.get(node.input[0]))
+            places = _places(readers, constants, len(lengths))
+            if places and reads[node.output[0]] == len(readers):
+                _rewrite(graph, node, readers, places, lengths)
+                found += 1
+    return found
+
+
+def _lengths(node: onnx.NodeProto, given: Any, kind: onnx.TypeProto | None) -> list[int]:
+    """Of the parts; none where a length for all of them divides an axis whose size is not known."""
+    if given.ndim:
+        return [int(length) for length in given]
+    sizes = sizes_of(kind)
+    size = None if not sizes else sizes[_axis(node) % len(sizes)]
+    length = int(given)
+    return [] if size is None or length < 1 else [min(length, size - start) for start in range(0, size, length)]
+
+
+def _axis(node: onnx.NodeProto) -> int:
+    return next((int(attribute.i) for attribute in node.attribute if attribute.name == "axis"), 0)
+
+
+def _places(readers: Sequence[onnx.NodeProto], constants: Mapping[str, Any], count: int) -> list[int] | None:
+    """Which part each of them reads; None where one does something else, or at a place that is computed."""
+    if any(node.op_type != "SequenceAt" or node.domain not in STANDARD or node.input[1] not in constants for node in readers):
+        return None
+    places = [int(constants[node.input[1]].item()) for node in readers]
+    return places if all(-count <= place < count for place in places) else None
+
+
+def _rewrite(graph: onnx.GraphProto, node: onnx.NodeProto, readers: Sequence[onnx.NodeProto], places: list[int], lengths: list[int]) -> None:
+    import numpy
+    from onnx import helper, numpy_helper
+
+    parts = [f"{node.output[0]}_part_{k}" for k in range(len(lengths))]
+    sizes = numpy_helper.from_array(numpy.array(lengths, numpy.int64), f"{node.output[0]}_lengths")
+    graph.initializer.append(sizes)
+    for reader, place in zip(readers, places, strict=True):
+        reader.CopyFrom(helper.make_node("Identity", [parts[place]], list(reader.output), name=reader.name))
+    node.CopyFrom(helper.make_node("Split", [node.input[0], sizes.name], parts, name=node.name, axis=_axis(node)))
