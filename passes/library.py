@@ -11,6 +11,7 @@ from .decompose.attention import ATTENTION_SOFTMAX
 from .decompose.casts import CAST_BOOL
 from .decompose.einsum import EINSUM_MATMUL
 from .decompose.expand import EXPANSIONS
+from .decompose.grid_sample import GRID_SAMPLE_GATHER
 from .decompose.groupnorm import GROUPNORM_INSTANCE
 from .decompose.indices import GATHER_FROM_START
 from .decompose.lower_rank import LOWER_RANK
@@ -95,7 +96,7 @@ EXTENDING: tuple[Rewrite, ...] = (WRITE_PAST,)
 """Operators that extend caches as their steps, where a decoder is edited (passes/state)."""
 WRITTEN_OUT: tuple[Rewrite, ...] = in_order(ATTENTION_SOFTMAX, ROTARY_SLICES)
 """Operators of OFFER as what any device may run, where they have been recovered to be edited."""
-SPELLED_OUT: tuple[Rewrite, ...] = in_order(*WRITTEN_OUT, EINSUM_MATMUL)
+SPELLED_OUT: tuple[Rewrite, ...] = in_order(*WRITTEN_OUT, EINSUM_MATMUL, GRID_SAMPLE_GATHER)
 """Operators that stand for several, as the several, for formats that lack them."""
 IN_FLOATS: tuple[Rewrite, ...] = in_order(*QUANTISATION)
 """A quantised model for devices that compute in floats, where the whole is faster so."""
@@ -155,6 +156,7 @@ DECOMPOSE: tuple[Rewrite, ...] = (
     *ARITHMETIC,
     CAST_BOOL,
     EINSUM_MATMUL,
+    GRID_SAMPLE_GATHER,
     GATHER_FROM_START,
     *EXPANSIONS,
     *SHAPES,

@@ -255,6 +255,14 @@ def einsum(s: Sketch) -> str:
     return str(s.op("Einsum", s.input(shapes[0]), *right, equation=equation))
 
 
+def grid_sample(s: Sketch) -> str:
+    """Places up to twice beyond the borders."""
+    batch, sizes = s.integer(1, 2), [s.integer(1, 4) for _ in range(4)]
+    given = {"padding_mode": s.pick("zeros", "border", "reflection"), "align_corners": int(s.flip())}
+    image, grid = (batch, s.integer(1, 3), *sizes[:2]), (batch, *sizes[2:], 2)
+    return str(s.op("GridSample", s.input(image), s.input(grid), mode=s.pick("linear", "nearest"), **given))
+
+
 FINITE = ((-1.0, 0.5), (0.0, 1.25), (0.5, 0.75), (-2.0, -0.5))
 OPEN = ((-inf, inf), (-0.5, inf), (-inf, 0.5))
 DECOMPOSE: Mapping[str, Entry] = {
@@ -292,6 +300,7 @@ DECOMPOSE: Mapping[str, Entry] = {
     "clip_relus": Entry(spell=clip(*FINITE)),
     "cast_bool": Entry(spell=truth_of_integers),
     "einsum_matmul": Entry(spell=einsum),
+    "grid_sample_gather": Entry(spell=grid_sample, dtypes=("float32",), opsets=(20, 22)),
     "gather_from_start": Entry(spell=gathered_rows),
     "expand_concat": Entry(spell=expanded),
     "expand_mul": Entry(spell=grown),

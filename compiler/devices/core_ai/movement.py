@@ -122,11 +122,19 @@ def _pad(node: OnnxNode) -> Any:
     for k, axis in enumerate(axes):
         pads[2 * axis : 2 * axis + 2] = given[2 * k : 2 * k + 2]
     if min(pads, default=0) < 0:
-        raise node.refuse("negative pads are not converted")
+        x, pads = _cropped(node, x, pads)
     if mode != "constant" and any(max(pads[2 * k : 2 * k + 2]) > size - (mode == "reflect") for k, size in enumerate(x.shape)):
         raise node.refuse(f"mode {mode} reaches beyond the tensor")
     value = node.constant(2).item() if node.has(2) and node.constant(2).size else 0
     return padded(node, x, pads, value, MODES[mode])
+
+
+def _cropped(node: OnnxNode, x: CoreValue, pads: list[int]) -> tuple[CoreValue, list[int]]:
+    """Without what negative pads take away, and the other ones, which ONNX adds to what is left."""
+    spans = [range(max(-pads[2 * k], 0), size + min(pads[2 * k + 1], 0)) for k, size in enumerate(x.shape)]
+    if not all(spans):
+        raise node.refuse("pads that leave nothing are not converted")
+    return sliced(node, x, spans), [max(pad, 0) for pad in pads]
 
 
 def _shape(node: OnnxNode) -> Any:

@@ -1,4 +1,5 @@
-"""Resize as Core AI's operators: `interpolate` where it samples at the same places, elements taken by constant indices elsewhere."""
+"""Resize as Core AI's operators: `interpolate` where it samples at the same places; elsewhere elements are taken by constant indices, or
+axes multiplied by the matrix of their weights."""
 
 from __future__ import annotations
 
@@ -8,8 +9,10 @@ from typing import Any
 
 from ..onnx_node import Converter, OnnxNode
 from ..onnx_sizes import resized_shape
+from ..resize_matrices import Axis, coordinates, cubic_matrix, linear_matrix
 from .api import CoreValue, choice
 from .indices import taken
+from .movement import transposed
 from .tensor import tensor
 
 PLACES = ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric")
@@ -22,14 +25,16 @@ ROUNDING: Mapping[str, Callable[[float], float]] = {
 
 
 def _resize(node: OnnxNode) -> Any:
-    if node.attribute("antialias", 0) or node.attribute("exclude_outside", 0):
+    if node.attribute("antialias", 0):
         raise node.refuse("antialiasing is not converted")
     if node.attribute("keep_aspect_ratio_policy", "stretch") != "stretch":
         raise node.refuse("keep_aspect_ratio_policy is not converted")
     mode, place = node.attribute("mode", "nearest"), node.attribute("coordinate_transformation_mode", "half_pixel")
+    target = resized_shape(node)
+    if mode == "cubic" or (mode == "linear" and place == "half_pixel_symmetric"):
+        return _weighted(node, tensor(node, 0), target, _scales(node, target), place)
     if mode not in ("nearest", "linear") or place not in PLACES:
         raise node.refuse(f"mode {mode}, coordinates {place} are not converted")
-    target = resized_shape(node)
     return (_nearest if mode == "nearest" else _linear)(node, tensor(node, 0), target, _scales(node, target), place)
 
 
@@ -78,6 +83,34 @@ def _sampled(old: int, new: int, scale: float, place: str) -> tuple[float, float
     if place == "align_corners":
         scale = (old * scale - 1) / (old - 1) if old > 1 else float(new)
     return scale, 0.5 * (1 - scale) if place in ("align_corners", "asymmetric") else 0.0
+
+
+def _weighted(node: OnnxNode, x: CoreValue, target: list[int], scales: list[float], place: str) -> CoreValue:
+    """Rows and columns by products from the left and from the right, other axes behind all others meanwhile."""
+    import numpy
+
+    last = len(x.shape) - 1
+    for axis, (old, new, scale) in enumerate(zip(x.shape, target, scales, strict=True)):
+        if old == new and scale == 1.0:
+            continue
+        matrix = numpy.asarray(_matrix(node, Axis(old, new, scale), place), x.dtype)
+        if axis == last - 1:
+            x = node.api.broadcasting_batch_matmul(node.api.value(matrix), x)
+            continue
+        order = (*(k for k in range(last + 1) if k != axis), axis)
+        x = node.api.broadcasting_batch_matmul(transposed(node, x, order), node.api.value(numpy.ascontiguousarray(matrix.T)))
+        x = transposed(node, x, [order.index(k) for k in range(last + 1)])
+    return x
+
+
+def _matrix(node: OnnxNode, form: Axis, place: str) -> Any:
+    try:
+        places = coordinates(form, place)
+    except LookupError:
+        raise node.refuse(f"coordinates by {place} are not converted") from None
+    if node.attribute("mode") == "linear":
+        return linear_matrix(places, form.size)
+    return cubic_matrix(places, form.size, node.attribute("cubic_coeff_a", -0.75), bool(node.attribute("exclude_outside", 0)))
 
 
 def _interpolated(

@@ -46,6 +46,10 @@ FIRES: Mapping[str, tuple[str, ...]] = {
         one('y = Einsum<equation="ab,b->ab">(x, z)', "", "float[2,3] x, float[3] z", "float[2,3] y"),
         one('y = Einsum<equation="abc->ca">(x)', "", "float[2,3,4] x", "float[4,2] y"),
     ),
+    "grid_sample_gather": tuple(
+        one(f'y = GridSample<{given}>(x, z)', "", "float[2,3,4,5] x, float[2,3,2,2] z", "float[2,3,3,2] y")
+        for given in ('mode="linear"', 'mode="linear", padding_mode="border", align_corners=1', 'mode="nearest", padding_mode="reflection"')
+    ),
     "gather_from_start": (
         one("y = Gather(t, x)", TABLE, "int64[3,2] x", "float[3,2,2] y"),
         one("y = Gather<axis=-1>(u, x)", TABLE, "int32[4] x", "float[2,4] y"),
@@ -231,6 +235,7 @@ STAYS: Mapping[str, str] = {
     "clip_minmax": "g (float[2] x, float l) => (float[2] y) { y = Clip(x, l) }",
     "clip_relus": one("y = Clip(x, l)", "<float l = {-1}>"),
     "einsum_matmul": one('y = Einsum<equation="ii->i">(x)', "", "float[3,3] x", "float[3] y"),
+    "grid_sample_gather": one('y = GridSample<mode="cubic">(x, z)', "", "float[1,1,4,5] x, float[1,3,2,2] z", "float[1,1,3,2] y"),
     "squeeze_reshape": "g (float[A,1,B] x) => (float[A,B] y) <int64[1] a = {1}> { y = Squeeze(x, a) }",
     "unsqueeze_reshape": "g (float[A,B] x) => (float[A,1,B] y) <int64[1] a = {1}> { y = Unsqueeze(x, a) }",
     "expand_concat": "g (float[A,1] x) => (float[A,B] y) <int64[2] s = {1,4}> { y = Expand(x, s) }",
