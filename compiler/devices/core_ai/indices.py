@@ -179,6 +179,24 @@ def _trilu(node: OnnxNode) -> Any:
     return node.api.broadcasting_where(node.api.value(mask), x, like(x, 0))
 
 
+def _one_hot(node: OnnxNode) -> Any:
+    """on where the position is the index, else off: also for an index beyond the depth."""
+    import numpy
+
+    depth, api = int(node.constant(1).item()), node.api
+    off, on = node.constant(2).reshape(-1)
+    rank = len(node.shape(0)) + 1
+    axis = axes_of([node.attribute("axis", -1)], rank)[0]
+    if tensor(node, 0).dtype.kind == "f":
+        raise node.refuse("indices that are floats are not converted")
+    indices = from_front(node, 0, numpy.int64(depth))
+    shape = list(indices.shape)
+    shape.insert(axis, 1)
+    places = numpy.arange(depth).reshape([depth if k == axis else 1 for k in range(rank)]).astype(indices.dtype)
+    here = api.broadcasting_equal(as_shape(node, indices, shape), api.value(places))
+    return api.broadcasting_where(here, numpy.asarray(on), numpy.asarray(off))
+
+
 INDICES: Mapping[str, Converter] = {
     "ArgMax": _extreme(1),
     "ArgMin": _extreme(-1),
@@ -186,6 +204,7 @@ INDICES: Mapping[str, Converter] = {
     "Gather": _gather,
     "GatherElements": _gather_elements,
     "GatherND": _gather_nd,
+    "OneHot": _one_hot,
     "ScatterElements": _scatter_elements,
     "ScatterND": _scatter_nd,
     "TopK": _top_k,
