@@ -104,7 +104,7 @@ def _run(node: OnnxNode, step: Step, states: int, index: int, backwards: bool) -
     """Every step's output in the order of time, and the last states."""
     import numpy
 
-    api, x = node.api, tensor(node, 0)
+    x = tensor(node, 0)
     steps, batch, size = x.shape[0], x.shape[1], node.shape(2)[-1]
     weights, rows = (node.constant(k)[index] for k in (1, 2))
     biases = node.constant(3)[index] if node.has(3) else numpy.zeros(2 * len(weights), weights.dtype)

@@ -12,7 +12,7 @@ from ..onnx_sizes import resized_shape
 from ..resize_matrices import Axis, coordinates, cubic_matrix, linear_matrix
 from .api import CoreValue, choice
 from .indices import taken
-from .movement import transposed
+from .movement import as_shape
 from .tensor import tensor
 
 PLACES = ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric")
@@ -86,20 +86,16 @@ def _sampled(old: int, new: int, scale: float, place: str) -> tuple[float, float
 
 
 def _weighted(node: OnnxNode, x: CoreValue, target: list[int], scales: list[float], place: str) -> CoreValue:
-    """Rows and columns by products from the left and from the right, other axes behind all others meanwhile."""
+    """Each axis times the matrix of its weights: from the left, what lies behind the axis being columns, so that nothing is turned."""
     import numpy
 
-    last = len(x.shape) - 1
     for axis, (old, new, scale) in enumerate(zip(x.shape, target, scales, strict=True)):
         if old == new and scale == 1.0:
             continue
         matrix = numpy.asarray(_matrix(node, Axis(old, new, scale), place), x.dtype)
-        if axis == last - 1:
-            x = node.api.broadcasting_batch_matmul(node.api.value(matrix), x)
-            continue
-        order = (*(k for k in range(last + 1) if k != axis), axis)
-        x = node.api.broadcasting_batch_matmul(transposed(node, x, order), node.api.value(numpy.ascontiguousarray(matrix.T)))
-        x = transposed(node, x, [order.index(k) for k in range(last + 1)])
+        shape, columns = (*x.shape[:axis], new, *x.shape[axis + 1 :]), math.prod(x.shape[axis + 1 :])
+        flat = as_shape(node, x, (math.prod(x.shape[:axis]), old, columns))
+        x = as_shape(node, node.api.broadcasting_batch_matmul(node.api.value(matrix), flat), shape)
     return x
 
 

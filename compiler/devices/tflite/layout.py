@@ -99,7 +99,20 @@ def _last(graph: GraphFacts, name: str, channel_axes: Mapping[str, int]) -> Orde
 
 
 def _channel_axes(graph: GraphFacts) -> dict[str, int]:
-    """By how many axes a Reshape replaces the channel axis, and along what follows as long as they stay together."""
+    """By how many axes a Reshape replaces the channel axis, and along what follows as long as they stay together; then what a Reshape makes
+    the channel axis of, which lay behind all others if nothing is to move."""
+    found = _split_channels(graph)
+    for node in reversed(graph.nodes):
+        shape, target = graph.shapes.get(node.input[0] if node.input else ""), graph.shapes.get(node.output[0])
+        if node.op_type in RESHAPES and shape and target and len(shape) >= 3 and len(target) >= 3 and node.input[0] not in found:
+            whole = tuple((after, before) for before, after in blocks_of(shape, target))
+            number = _channels_after(whole, set(range(1, 1 + found.get(node.output[0], 1))))
+            if number != 1 and node.input[0] not in graph.inputs:
+                found[node.input[0]] = number
+    return found
+
+
+def _split_channels(graph: GraphFacts) -> dict[str, int]:
     found: dict[str, int] = {}
     for node in graph.nodes:
         shape = graph.shapes.get(node.input[0]) if node.input else None

@@ -13,7 +13,11 @@ MOST_BROADCAST, MOST_ONES = 6, 1 << 16
 
 
 def split(node: TfliteNode, x: Tensor, axis: int, sizes: Sequence[int]) -> list[Tensor]:
-    """A stored tensor in pieces along a stored axis."""
+    """A stored tensor in pieces along a stored axis; of a constant, constants: kernels of weights that are computed are slower."""
+    if x.data is not None:
+        starts = [sum(sizes[:k]) for k in range(len(sizes))]
+        parts = [x.data[(slice(None),) * axis + (slice(start, start + size),)] for start, size in zip(starts, sizes, strict=True)]
+        return [node.program.constant(part, node.values.fresh(x.name), x.scales) for part in parts]
     shapes = [(*x.shape[:axis], size, *x.shape[axis + 1 :]) for size in sizes]
     made = [Tensor(node.values.fresh(node.hint), shape, x.dtype, None, x.scales) for shape in shapes]
     operands = (x, node.numbers(list(sizes)), node.numbers(axis))

@@ -6,6 +6,7 @@ elements are gathered by their places, and the rest is a product with the matrix
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from ..resize_matrices import Axis, coordinates, cubic_matrix, linear_matrix
 from .indices import gathered
 from .node import FLOAT, Converter, TfliteNode
 from .order import channels_last, stored
-from .products import connected
+from .products import connected, multiplied
 from .records import Tensor
 
 if TYPE_CHECKING:
@@ -137,11 +138,18 @@ def _weighted(node: TfliteNode, x: Tensor, wanted: Mapping[int, Array]) -> None:
     if x.scales is not None:
         raise node.refuse("only what LiteRT's own kernel computes is converted in integers")
     for axis, matrix in wanted.items():
-        place = order.index(axis)
-        behind = (*(k for k in range(x.rank) if k != place), place)
-        back = tuple(behind.index(k) for k in range(x.rank))
-        x = node.transpose(connected(node, node.transpose(x, behind), matrix.T), back)
+        x = _multiplied_along(node, x, order.index(axis), matrix)
     node.write(x)
+
+
+def _multiplied_along(node: TfliteNode, x: Tensor, place: int, matrix: Array) -> Tensor:
+    """A stored axis times the matrix: from the left, what lies behind the axis being columns, so that nothing is turned."""
+    shape = (*x.shape[:place], len(matrix), *x.shape[place + 1 :])
+    if place == x.rank - 1:
+        return connected(node, x, matrix.T)
+    batch, columns = math.prod(x.shape[:place]), math.prod(x.shape[place + 1 :])
+    flat = node.reshape(x, (batch, x.shape[place], columns) if batch > 1 else (x.shape[place], columns))
+    return node.reshape(multiplied(node, node.numbers(matrix, FLOAT), flat), shape)
 
 
 def _is_kernels(matrix: Array, halfPixelCenters: bool = False, alignCorners: bool = False) -> bool:

@@ -53,6 +53,9 @@ def _conv_transpose(node: TfliteNode) -> None:
     form = Grown((*lead, *sizes), (*lead, *out), strides, kernel, begins)
     x, per, each = plane(node), node.shape(0)[1] // groups, weights.shape[0]
     parts = [(x, weights, bias_of(node, each * groups, 1))]
+    if groups > 1 and per == 1 and x.scales is None and parts[0][1].data is not None and parts[0][2].data is not None:
+        write_plane(node, _by_phases(node, x, parts[0][1].data, parts[0][2].data, form, groups))
+        return
     if groups > 1:
         pieces = split(node, x, 3, [per] * groups), split(node, weights, 3, [per] * groups)
         parts = list(zip(*pieces, _biases(node, each, groups), strict=True))
@@ -112,22 +115,39 @@ def _taps(g: Grown) -> tuple[int, ...]:
     return tuple(-(-k // s) for k, s in zip(g.kernel, g.strides, strict=True))
 
 
-def _by_phases(node: TfliteNode, x: Tensor, weights: Array, bias: Array, g: Grown) -> Tensor:
-    """A convolution that has the elements between two strides (the phases) as channels, which become rows and columns behind it."""
-    import numpy
-
-    channels, phases = weights.shape[0], math.prod(g.strides)
+def _by_phases(node: TfliteNode, x: Tensor, weights: Array, bias: Array, g: Grown, groups: int = 1) -> Tensor:
+    """A convolution that has the elements between two strides (the phases) as channels, which become rows and columns behind it. groups:
+    1, or as many as channels: then each phase is a depthwise convolution."""
+    channels, phases = weights.shape[0] * groups, math.prod(g.strides)
     axes = list(zip(g.sizes, g.out, g.strides, _taps(g), g.begins, strict=True))
     firsts = [b // s for _, _, s, _, b in axes]
     counts = [(b + out - 1) // s - first + 1 for (_, out, s, _, b), first in zip(axes, firsts, strict=True)]
     spans = [range(a - n + 1, a + c) for (_, _, _, n, _), a, c in zip(axes, firsts, counts, strict=True)]
     x = reached(node, x, [range(x.shape[0]), *spans, range(x.shape[3])])
-    kernel, added = node.numbers(_phased(weights, g), FLOAT), node.numbers(numpy.tile(bias, phases), FLOAT)
-    options = {"padding": VALID, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
-    made = node.emit("CONV_2D", [x, kernel, added], (x.shape[0], *counts, phases * channels), **options)
+    made = (_in_one if groups == 1 else _each_alone)(node, x, _phased(weights, g), bias, (x.shape[0], *counts), phases)
     spread = _spread(node, made, g.strides, channels)
     cut = [range(b - a * s, b - a * s + out) for (_, out, s, _, b), a in zip(axes, firsts, strict=True)]
     return sliced(node, spread, [range(x.shape[0]), *cut, range(channels)])
+
+
+PLAIN_WINDOW = {"padding": VALID, "strideH": 1, "strideW": 1, "dilationHFactor": 1, "dilationWFactor": 1}
+
+
+def _in_one(node: TfliteNode, x: Tensor, weights: Array, bias: Array, places: tuple[int, ...], phases: int) -> Tensor:
+    import numpy
+
+    operands = [x, node.numbers(weights, FLOAT), node.numbers(numpy.tile(bias, phases), FLOAT)]
+    return node.emit("CONV_2D", operands, (*places, len(weights)), **PLAIN_WINDOW)
+
+
+def _each_alone(node: TfliteNode, x: Tensor, weights: Array, bias: Array, places: tuple[int, ...], phases: int) -> Tensor:
+    """A phase after the other: the channels of a depthwise convolution lie in the order of its input's."""
+    each, channels = len(weights) // phases, x.shape[3]
+    apart = weights.reshape(phases, each, *weights.shape[1:]).transpose(0, 2, 3, 4, 1).reshape(phases, 1, *weights.shape[1:3], -1)
+    shape, options = (*places, channels * each), {**PLAIN_WINDOW, "depthMultiplier": each}
+    added = node.numbers(bias, FLOAT)
+    made = [node.emit("DEPTHWISE_CONV_2D", [x, node.numbers(kernel, FLOAT), added], shape, **options) for kernel in apart]
+    return made[0] if phases == 1 else node.emit("CONCATENATION", made, (*places, phases * channels * each), axis=3)
 
 
 def _phased(weights: Array, g: Grown) -> Array:
