@@ -105,6 +105,16 @@ def over_the_plane(code: str) -> Converter:
     return convert
 
 
+COMPARED_ALONE = frozenset({"int64", "int16"})
+"""Dtypes that ARG_MAX lacks, and what finds an extreme and compares has."""
+
+
+def _extremes(node: TfliteNode, code: str, x: Tensor, place: int) -> Tensor:
+    """Whether each element is an extreme one: the first True is where the first of them lies."""
+    most = reduced(node, code.replace("ARG", "REDUCE"), x, [place])
+    return joined(node, "EQUAL", x, most, "bool")
+
+
 def place_of_extreme(code: str) -> Converter:
     """The index of the first extreme element along `axis`."""
 
@@ -117,7 +127,8 @@ def place_of_extreme(code: str) -> Converter:
         order = node.order_of(node.name(0))
         place = order.index(axis)
         shape = [size for k, size in enumerate(x.shape) if k != place]
-        made = node.emit(code, [x, node.numbers(place)], shape, dtype="int64", outputType=schema.TensorType.INT64)
+        finds, x = ("ARG_MAX", _extremes(node, code, x, place)) if x.dtype in COMPARED_ALONE else (code, x)
+        made = node.emit(finds, [x, node.numbers(place)], shape, dtype="int64", outputType=schema.TensorType.INT64)
         if node.attribute("keepdims", 1):
             node.write(node.reshape(made, stored(node.out_shape(), order)), order=order)
         else:

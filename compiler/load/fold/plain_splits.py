@@ -34,14 +34,15 @@ def split_plainly(model: onnx.ModelProto) -> int:
     if opset_of(model) < FIRST_OPSET:
         return 0
     constants = {tensor.name: array_of(tensor) for tensor in graph.initializer if math.prod(tensor.dims) <= MOST}
-    types = {value.name: value.type for value in (*graph.input, *graph.value_info, *graph.output)}
+    sizes = {value.name: sizes_of(value.type) for value in (*graph.input, *graph.value_info, *graph.output)}
+    sizes.update((tensor.name, list(tensor.dims)) for tensor in graph.initializer)
     reads = Counter(name for node in graph.node for name in names_read(node))
     reads.update(value.name for value in graph.output)
     found = 0
     for node in list(graph.node):
         if node.op_type == "SplitToSequence" and node.domain in STANDARD and len(node.input) > 1 and node.input[1] in constants:
             readers = [other for other in graph.node if node.output[0] in other.input]
-            lengths = _lengths(node, constants[node.input[1]], types.get(node.input[0]))
+            lengths = _lengths(node, constants[node.input[1]], sizes.get(node.input[0]))
             places = _places(readers, constants, len(lengths))
             if places and reads[node.output[0]] == len(readers):
                 _rewrite(graph, node, readers, places, lengths)
@@ -49,11 +50,10 @@ def split_plainly(model: onnx.ModelProto) -> int:
     return found
 
 
-def _lengths(node: onnx.NodeProto, given: Any, kind: onnx.TypeProto | None) -> list[int]:
+def _lengths(node: onnx.NodeProto, given: Any, sizes: Sequence[int | None] | None) -> list[int]:
     """Of the parts; none where a length for all of them divides an axis whose size is not known."""
     if given.ndim:
         return [int(length) for length in given]
-    sizes = sizes_of(kind)
     size = None if not sizes else sizes[_axis(node) % len(sizes)]
     length = int(given)
     return [] if size is None or length < 1 else [min(length, size - start) for start in range(0, size, length)]
