@@ -79,6 +79,7 @@ CONSTANTS: dict[str, Array] = {
         "sizes": [1, 4, 12, 9], "zero_minus": [0, -1], "last": [-1], "ends": [0, -1], "zero": [0], "one_three": [1, 3],
         "starts": [-3, 1], "stops": [2**62, -1], "axes12": [1, 2], "steps": [1, 2], "minus": [-1], "least": [-(2**62)],
         "picks": [[0, -1], [1, 1]], "one": 1, "pads": [0, 0, 1, 2, 0, 0, 2, 1], "three": 3.0, "two": [2], "half": [0.5],
+        "depth": 5, "off_on": [-1.0, 2.0], "ten": 10.0, "three_whole": 3, "crop": [1, -2, -1, 3],
     }.items()
 }  # fmt: skip
 

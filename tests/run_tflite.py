@@ -59,6 +59,18 @@ def transposes(data: bytes) -> int:
     return sum(number for (name, _), number in operators_of(data).items() if name == "TRANSPOSE")
 
 
+def on_constants(data: bytes) -> list[str]:
+    """Operators that compute the same in every run."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(data, 0))
+    graph = model.subgraphs[0]
+    names = {number: name for name, number in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+    computed = {int(k) for k in (*graph.inputs, *(k for op in graph.operators for k in op.outputs))}
+    alone = [op for op in graph.operators if not computed & {int(k) for k in op.inputs}]
+    return [names[model.operatorCodes[op.opcodeIndex].builtinCode] for op in alone]
+
+
 def feeds_of(model: onnx.ModelProto, seed: int = 0, most: int = 30) -> dict[str, np.ndarray[Any, Any]]:
     """Normal numbers, whole numbers below `most`."""
     rng, found = np.random.default_rng(seed), {}

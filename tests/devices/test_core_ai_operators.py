@@ -39,6 +39,14 @@ MORE = [
     ("float[4,2,5] x, float[1,12,5] cw, float[1,12,3] cr, float[1,24] cb", "y, h, z = LSTM <hidden_size = 3> (x, cw, cr, cb)"),
     ("float[4,2,5] x, float[2,12,5] cw, float[2,12,3] cr, float[2,24] cb, float[2,2,3] h0, float[2,2,3] c0",
      'z, h, c = LSTM <hidden_size = 3, direction = "bidirectional"> (x, cw, cr, cb, , h0, c0)'),
+    *(("float[4,2,5] x, float[1,9,5] cw, float[1,9,3] cr, float[1,18] cb, float[1,2,3] h0",
+       f"{results} = GRU <hidden_size = 3, linear_before_reset = {way}> (x, cw, cr, cb, , h0)")
+      for results, way in (("y, z", 0), ("z", 1))),
+    ("float[4,2,5] x, float[2,3,5] cw, float[2,3,3] cr, float[2,6] cb",
+     'z, h = RNN <hidden_size = 3, direction = "bidirectional"> (x, cw, cr, cb)'),
+    ("float[3,4] x", "k = Cast <to = 7> (x) z = OneHot <axis = 0> (k, depth, off_on)"),
+    ("float[3,4] x", "t = Mul(x, ten) k = Cast <to = 7> (t) q = Div(k, minus) r = Div(k, three_whole) s = Add(q, r) z = Cast <to = 1> (s)"),
+    ("float[3,9] x", "z = Pad(x, crop)"), ("float[3,9] x", 'z = Pad <mode = "reflect"> (x, crop)'),
 ]  # fmt: skip
 
 
@@ -148,6 +156,8 @@ def test_pools(kind: str, size: Any, kernel: Any, strides: Any, padding: Any, ce
 
 
 @SOME
-@given(SIZES, SIZES, st.sampled_from(RULES), st.sampled_from(["nearest", "linear"]), st.sampled_from(["floor", "round_prefer_floor"]))
+@given(
+    SIZES, SIZES, st.sampled_from(RULES), st.sampled_from(["nearest", "linear", "cubic"]), st.sampled_from(["floor", "round_prefer_floor"])
+)
 def test_resizes(size: Any, target: Any, rule: str, mode: str, rounding: str) -> None:
     hold(resize(size, target, rule, mode, rounding))

@@ -54,7 +54,7 @@ class GraphFacts:
     inputs: Sequence[str]
     outputs: Sequence[str]
     shapes: Mapping[str, tuple[int, ...]]
-    constants: Collection[str]
+    constants: Mapping[str, Any]
     columns: Collection[int] = ()
     ports_last: Collection[str] = ()
 
@@ -113,6 +113,7 @@ def _channel_axes(graph: GraphFacts) -> dict[str, int]:
 
 
 def _split_channels(graph: GraphFacts) -> dict[str, int]:
+    """Forwards alone; 0 where a reduction or a Squeeze took the channels away, so that no axis is one."""
     found: dict[str, int] = {}
     for node in graph.nodes:
         shape = graph.shapes.get(node.input[0]) if node.input else None
@@ -121,7 +122,9 @@ def _split_channels(graph: GraphFacts) -> dict[str, int]:
             continue
         number = found.get(node.input[0], 1)
         channels = set(range(1, 1 + number))
-        if node.op_type in RESHAPES:
+        if _takes_away(graph, node, shape, target, channels):
+            number = 0
+        elif node.op_type in RESHAPES:
             number = _channels_after(blocks_of(shape, target), channels)
         elif node.op_type == "Transpose":
             perm = _perm(node, len(shape))
@@ -131,6 +134,21 @@ def _split_channels(graph: GraphFacts) -> dict[str, int]:
         if number != 1:
             found.update((name, number) for name in node.output if name)
     return found
+
+
+def _takes_away(
+    graph: GraphFacts, node: onnx.NodeProto, shape: tuple[int, ...], target: tuple[int, ...], channels: Collection[int]
+) -> bool:
+    """Whether a result has all axes but those of the channels."""
+    if target != tuple(size for axis, size in enumerate(shape) if axis not in channels) or not channels:
+        return False
+    if node.op_type in RESHAPES:
+        return all(shape[axis] == 1 for axis in channels)
+    given = [tuple(a.ints) or (a.i,) for a in node.attribute if a.name in ("axes", "axis")]
+    if not given and len(node.input) > 1 and node.input[1] in graph.constants:
+        given = [tuple(int(axis) for axis in graph.constants[node.input[1]].reshape(-1))]
+    gone = {axis % len(shape) for axes in given for axis in axes}
+    return node.op_type.startswith(("Reduce", "Arg")) and gone == set(channels)
 
 
 def _channels_after(blocks: Any, channels: set[int]) -> int:

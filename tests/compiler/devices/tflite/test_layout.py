@@ -27,7 +27,8 @@ def graphs(draw: st.DrawFn) -> GraphFacts:
         names.append(f"t{number}")
     outputs = draw(st.lists(st.sampled_from(names[1:]), min_size=1, max_size=2, unique=True))
     ports = draw(st.sets(st.sampled_from(["x", *outputs])))
-    return GraphFacts(nodes=nodes, inputs=["x"], outputs=outputs, shapes=dict.fromkeys(names, SHAPE), constants={"w"}, ports_last=ports)
+    shapes = dict.fromkeys(names, SHAPE)
+    return GraphFacts(nodes=nodes, inputs=["x"], outputs=outputs, shapes=shapes, constants={"w": None}, ports_last=ports)
 
 
 def cost(graph: GraphFacts, last: frozenset[int]) -> int:
@@ -74,5 +75,5 @@ def test_a_transpose_in_between_costs_nothing_where_it_undoes_the_order() -> Non
         helper.make_node("MatMul", ["b", "v"], ["y"]),
     ]
     shapes = {"x": SHAPE, "a": SHAPE, "b": (1, 4, 4, 8), "y": (1, 4, 4, 8)}
-    facts = GraphFacts(nodes=nodes, inputs=["x"], outputs=["y"], shapes=shapes, constants={"w", "v"})
+    facts = GraphFacts(nodes=nodes, inputs=["x"], outputs=["y"], shapes=shapes, constants={"w": None, "v": None})
     assert decide_layout(facts).last == {0, 1} or decide_layout(facts).last == {0}
