@@ -21,6 +21,7 @@ from .decompose.quantisation import QUANTISATION
 from .decompose.reshape_convolution import CONVOLUTION
 from .decompose.reshape_matmul import MATRIX
 from .decompose.rotary import ROTARY_SLICES
+from .decompose.scatter import SCATTER_WHERE
 from .decompose.shape import SHAPES
 from .decompose.space_to_depth import SHUFFLES
 from .decompose.weights_alone import WEIGHTS_ALONE
@@ -96,7 +97,7 @@ EXTENDING: tuple[Rewrite, ...] = (WRITE_PAST,)
 """Operators that extend caches as their steps, where a decoder is edited (passes/state)."""
 WRITTEN_OUT: tuple[Rewrite, ...] = in_order(ATTENTION_SOFTMAX, ROTARY_SLICES)
 """Operators of OFFER as what any device may run, where they have been recovered to be edited."""
-SPELLED_OUT: tuple[Rewrite, ...] = in_order(*WRITTEN_OUT, EINSUM_MATMUL, GRID_SAMPLE_GATHER)
+SPELLED_OUT: tuple[Rewrite, ...] = in_order(*WRITTEN_OUT, EINSUM_MATMUL, GRID_SAMPLE_GATHER, SCATTER_WHERE)
 """Operators that stand for several, as the several, for formats that lack them."""
 IN_FLOATS: tuple[Rewrite, ...] = in_order(*QUANTISATION)
 """A quantised model for devices that compute in floats, where the whole is faster so."""
@@ -157,6 +158,7 @@ DECOMPOSE: tuple[Rewrite, ...] = (
     CAST_BOOL,
     EINSUM_MATMUL,
     GRID_SAMPLE_GATHER,
+    SCATTER_WHERE,
     GATHER_FROM_START,
     *EXPANSIONS,
     *SHAPES,

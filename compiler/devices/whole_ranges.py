@@ -1,4 +1,4 @@
-"""Between which whole numbers a tensor of a graph lies, whatever the inputs are: for devices that compute with fewer bits than the model says.
+"""Between which whole numbers a tensor of a graph lies, whatever the inputs are: for devices that compute with fewer bits than the model.
 
 Positions that a search found, remainders, constants, truth values, and what moves, joins, adds and multiplies such numbers. Anything else
 may be any number of its dtype. Computed with Python's integers, so that nothing overflows; what leaves the dtype may be any of it.

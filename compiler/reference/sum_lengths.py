@@ -27,19 +27,21 @@ def terms_of(step: Step, operands: Sequence[Held]) -> int:
     reductions      elements along their axes
     normalisations  elements that have one deviation
     """
-    operator, first = step.operator, np.shape(operands[0].value) if operands else ()
+    operator = step.operator
+    if operator not in NORMALISATIONS | REDUCTIONS | PRODUCTS or not operands:
+        return 1
+    first = np.shape(operands[0].value)
     if operator in NORMALISATIONS:
         return _normalised(step.attributes, operator, first)
     if operator in REDUCTIONS:
         return prod(first[axis] for axis in _axes(step, operands, len(first)))
-    if operator not in PRODUCTS or len(operands) < 2:
-        return 1
     second = np.shape(operands[1].value)
     if operator == "ConvTranspose":
-        return second[0] // int(step.attributes.get("group", 1)) * prod(_meeting(step.attributes, second[2:]))
+        places: int = prod(_meeting(step.attributes, second[2:]))
+        return second[0] // int(step.attributes.get("group", 1)) * places
     if operator in CONVOLUTIONS:
         return prod(second[1:])
-    if len(second) < 1 or not first:
+    if not second or not first:
         return 1
     return int(first[0] if operator == "Gemm" and step.attributes.get("transA") else first[-1])
 

@@ -30,6 +30,8 @@ SPELLINGS = {
     "Einsum": 'g (float[1,6,5] x, float[3,5,4] w) => (float[1,6,3,4] y) { y = Einsum<equation="btc,ech->bteh">(x, w) }',
     "GridSample": "g (float[2,3,5,6] x, float[2,4,3,2] g) => (float[2,3,4,3] y)"
     ' { t = Tanh(g) y = GridSample<padding_mode="border">(x, t) }',
+    "ScatterElements": "g (float[1,4,6] x) => (float[1,4,6] y) <int64[1] k = {2}, int64[3] s = {1, 4, 6}>"
+    " { v, i = TopK(x, k) z = ConstantOfShape(s) y = ScatterElements<axis=-1>(z, i, v) }",
     "CastLike": "g (float[2,3] x) => (float[2,3] y) <int64 one = {1}> { o = CastLike(one, x) y = Add(x, o) }",
     "SplitToSequence": "g (float[2,6] x) => (float[2,3] y) <int64 n = {3}, int64 k = {0}, int64 l = {-1}>"
     " { s = SplitToSequence<axis=1>(x, n) a = SequenceAt(s, k) b = SequenceAt(s, l) y = Sub(a, b) }",

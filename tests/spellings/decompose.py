@@ -263,6 +263,18 @@ def grid_sample(s: Sketch) -> str:
     return str(s.op("GridSample", s.input(image), s.input(grid), mode=s.pick("linear", "nearest"), **given))
 
 
+def scattered(s: Sketch) -> str:
+    """Each place is named once, from the start or from the end, and not all are."""
+    shape = s.shape(1, 3)
+    axis, length = s.integer(0, len(shape) - 1), s.integer(3, 5)
+    count = s.integer(1, 3)
+    target, taken = (tuple(size if k == axis else other for k, other in enumerate(shape)) for size in (length, count))
+    order = np.argsort(np.random.default_rng(s.integer(0, 99)).random(target), axis=axis)
+    places = np.take(order, range(count), axis) - (length if s.flip() else 0)
+    data = s.input(target) if s.flip() else s.constant(np.zeros(target, s.dtype))
+    return str(s.op("ScatterElements", data, s.constant(places), s.input(taken), axis=axis, **({"reduction": "add"} if s.flip() else {})))
+
+
 FINITE = ((-1.0, 0.5), (0.0, 1.25), (0.5, 0.75), (-2.0, -0.5))
 OPEN = ((-inf, inf), (-0.5, inf), (-inf, 0.5))
 DECOMPOSE: Mapping[str, Entry] = {
@@ -301,6 +313,7 @@ DECOMPOSE: Mapping[str, Entry] = {
     "cast_bool": Entry(spell=truth_of_integers),
     "einsum_matmul": Entry(spell=einsum),
     "grid_sample_gather": Entry(spell=grid_sample, dtypes=("float32",), opsets=(20, 22)),
+    "scatter_where": Entry(spell=scattered),
     "gather_from_start": Entry(spell=gathered_rows),
     "expand_concat": Entry(spell=expanded),
     "expand_mul": Entry(spell=grown),

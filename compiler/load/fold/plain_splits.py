@@ -71,7 +71,9 @@ def _places(readers: Sequence[onnx.NodeProto], constants: Mapping[str, Any], cou
     return places if all(-count <= place < count for place in places) else None
 
 
-def _rewrite(graph: onnx.GraphProto, node: onnx.NodeProto, readers: Sequence[onnx.NodeProto], places: list[int], lengths: list[int]) -> None:
+def _rewrite(
+    graph: onnx.GraphProto, node: onnx.NodeProto, readers: Sequence[onnx.NodeProto], places: list[int], lengths: list[int]
+) -> None:
     import numpy
     from onnx import helper, numpy_helper
 

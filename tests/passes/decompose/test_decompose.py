@@ -26,6 +26,7 @@ MATRIX = "<float[4,2] w = {1,2,3,4,5,6,7,8}, float[2,4] t = {1,2,3,4,5,6,7,8}, f
 
 TABLE = f"<float[9,2] t = {{{','.join(map(str, range(18)))}}}, float[2,9] u = {{{','.join(map(str, range(18)))}}}>"
 """For indices in -8..8."""
+UPDATED = "float[2,3] x, float[2,2] u"
 POINTWISE = """<float[3,4,1,1] k = {1,-2,3,4,5,6,-7,8,9,1,2,3}, float[3,4,1] l = {1,-2,3,4,5,6,-7,8,9,1,2,3}, float[3] c = {1,2,-3},
     float[4,1,1,1] d = {1,2,3,4}>"""
 
@@ -49,6 +50,10 @@ FIRES: Mapping[str, tuple[str, ...]] = {
     "grid_sample_gather": tuple(
         one(f'y = GridSample<{given}>(x, z)', "", "float[2,3,4,5] x, float[2,3,2,2] z", "float[2,3,3,2] y")
         for given in ('mode="linear"', 'mode="linear", padding_mode="border", align_corners=1', 'mode="nearest", padding_mode="reflection"')
+    ),
+    "scatter_where": tuple(
+        one(f"y = ScatterElements<axis={axis}, reduction=\"{way}\">(x, i, u)", f"<int64[2,2] i = {{{places}}}>", UPDATED, "float[2,3] y")
+        for axis, way, places in ((1, "none", "0,2,1,0"), (-1, "add", "0,0,-1,2"))
     ),
     "gather_from_start": (
         one("y = Gather(t, x)", TABLE, "int64[3,2] x", "float[3,2,2] y"),
@@ -236,6 +241,7 @@ STAYS: Mapping[str, str] = {
     "clip_relus": one("y = Clip(x, l)", "<float l = {-1}>"),
     "einsum_matmul": one('y = Einsum<equation="ii->i">(x)', "", "float[3,3] x", "float[3] y"),
     "grid_sample_gather": one('y = GridSample<mode="cubic">(x, z)', "", "float[1,1,4,5] x, float[1,3,2,2] z", "float[1,1,3,2] y"),
+    "scatter_where": one('y = ScatterElements<reduction="mul">(x, i, x)', "<int64[2] i = {1,0}>", "float[2] x", "float[2] y"),
     "squeeze_reshape": "g (float[A,1,B] x) => (float[A,B] y) <int64[1] a = {1}> { y = Squeeze(x, a) }",
     "unsqueeze_reshape": "g (float[A,B] x) => (float[A,1,B] y) <int64[1] a = {1}> { y = Unsqueeze(x, a) }",
     "expand_concat": "g (float[A,1] x) => (float[A,B] y) <int64[2] s = {1,4}> { y = Expand(x, s) }",
