@@ -34,11 +34,10 @@ def terms_of(step: Step, operands: Sequence[Held]) -> int:
     if operator in NORMALISATIONS:
         return _normalised(step.attributes, operator, first)
     if operator in REDUCTIONS:
-        return prod(first[axis] for axis in _axes(step, operands, len(first)))
+        return int(np.prod([first[axis] for axis in _axes(step, operands, len(first))]))
     second = np.shape(operands[1].value)
     if operator == "ConvTranspose":
-        places: int = prod(_meeting(step.attributes, second[2:]))
-        return second[0] // int(step.attributes.get("group", 1)) * places
+        return int(second[0] // step.attributes.get("group", 1) * prod(_meeting(step.attributes, second[2:])))
     if operator in CONVOLUTIONS:
         return prod(second[1:])
     if not second or not first:

@@ -2,10 +2,11 @@
 
     GridSample(x, g)  ->  Σ over corners c of  w_c(g) · x[i_c(g)]
 
-A place of the grid, -1 to 1 from border to border, is p = g·a + b in elements. With floor(p) and floor(p) + 1 along each axis as corners the
-weights are 1 - (p - floor(p)) and p - floor(p); the nearest element is round(p), to even as in ONNX. Outside the image a corner counts as
-0 ("zeros": its weight is multiplied by whether it is inside), p is clamped ("border"), or folded back ("reflection"). Elements are
-gathered as rows of [places, channels]. Covered: linear and nearest sampling of images (rank 4); a place that is not a number is not defined.
+A place of the grid, -1 to 1 from border to border, is p = g·a + b in elements. With floor(p) and floor(p) + 1 along each axis as
+corners the weights are 1 - (p - floor(p)) and p - floor(p); the nearest element is round(p), to even as in ONNX. Outside the image a
+corner counts as 0 ("zeros": its weight is multiplied by whether it is inside), p is clamped ("border"), or folded back ("reflection").
+Elements are gathered as rows of [places, channels]. Covered: linear and nearest sampling of images (rank 4); a place that is not a
+number is not defined.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from autoglmc.compiler.frames import Closed, Late, receive, send
 
 ARRAYS = st.builds(
-    lambda shape, dtype, turned: np.arange(int(np.prod(shape))).reshape(shape).astype(dtype)[::-1 if turned else 1],
+    lambda shape, dtype, turned: np.arange(int(np.prod(shape))).reshape(shape).astype(dtype)[:: -1 if turned else 1],
     st.sampled_from(((0,), (3,), (2, 3), (3, 0), (40_000,), (300, 1_000))),
     st.sampled_from(("f4", "f8", "i1", "?", "U3")),
     st.booleans(),
