@@ -23,6 +23,8 @@ from ..verify.terms import Sample, Terms
 from ..verify.trial import Trial, Untouched
 
 HELP = "nothing was written; please report it"
+ORDERING = frozenset({"TopK", "NonMaxSuppression"})
+ORDERED = "nothing was written. Of scores as good as equal {} may find another one first: if it is that, --no-verify writes it; or report it"
 DIGITS = 3
 """Of the numbers: what is beyond those is the machine's."""
 
@@ -112,7 +114,9 @@ def parity(
         rests = grounds(differences, trial.labels, terms, untouched.unchecked)
         lacking = Evidence(trial, trials, fixed_outputs(graph.graph), random).lacking
     if wrong:
-        raise VerifyError(f"the converted model differs: {'; '.join(wrong)}", where=str(source), help=HELP)
+        orders = next((node.op_type for node in graph.graph.node if node.op_type in ORDERING), "")
+        help = ORDERED.format(orders) if orders else HELP
+        raise VerifyError(f"the converted model differs: {'; '.join(wrong)}", where=str(source), help=help)
     if lacking:
         help = "give inputs with --inputs FILE.npz, or write it unverified with --no-verify"
         raise VerifyError(f"the comparison proves nothing: {'; '.join(lacking)}", where=str(source), help=help)

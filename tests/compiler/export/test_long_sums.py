@@ -94,3 +94,16 @@ def test_sums_in_a_chain_are_right(name: str) -> None:
 def test_one_term_less_is_wrong(name: str) -> None:
     with pytest.raises(VerifyError, match="the converted model differs"):
         compared(name, 1)
+
+
+def test_where_scores_are_ordered_the_help_says_what_may_be_right() -> None:
+    model = parse("g (float[1,8] x) => (float[1,3] y, int64[1,3] i) <int64[1] k = {3}> { y, i = TopK(x, k) }")
+
+    class Turned:
+        def run(self, values: Mapping[str, Any]) -> dict[str, Any]:
+            order = np.argsort(-values["x"], axis=1, kind="stable")[:, [1, 0, 2]]
+            return {"y": np.take_along_axis(values["x"], order, 1), "i": order}
+
+    with pytest.raises(VerifyError) as problem:
+        parity(source_of(model), Turned(), {"x": (1, 8)}, {"y": (1, 3), "i": (1, 3)}, OTHER_KERNELS, lambda message: None)
+    assert "TopK may find another one first" in problem.value.help
