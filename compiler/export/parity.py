@@ -24,7 +24,7 @@ from ..verify.trial import Trial, Untouched
 
 HELP = "nothing was written; please report it"
 ORDERING = frozenset({"TopK", "NonMaxSuppression"})
-ORDERED = "nothing was written. Of scores as good as equal {} may find another one first: if it is that, --no-verify writes it; or report it"
+ORDERED = "nothing was written. Of scores as good as equal {} may find another first: if it is that, --no-verify writes it, else report it"
 DIGITS = 3
 """Of the numbers: what is beyond those is the machine's."""
 

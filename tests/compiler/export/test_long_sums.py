@@ -106,4 +106,4 @@ def test_where_scores_are_ordered_the_help_says_what_may_be_right() -> None:
 
     with pytest.raises(VerifyError) as problem:
         parity(source_of(model), Turned(), {"x": (1, 8)}, {"y": (1, 3), "i": (1, 3)}, OTHER_KERNELS, lambda message: None)
-    assert "TopK may find another one first" in problem.value.help
+    assert "TopK may find another first" in problem.value.help
