@@ -23,6 +23,7 @@ from .decompose.reshape_matmul import MATRIX
 from .decompose.rotary import ROTARY_SLICES
 from .decompose.scatter import SCATTER_WHERE
 from .decompose.shape import SHAPES
+from .decompose.shuffle_filters import SHUFFLE_FILTERS
 from .decompose.space_to_depth import SHUFFLES
 from .decompose.weights_alone import WEIGHTS_ALONE
 from .recover.attention import FUSE_ATTENTION, RECOVER_ATTENTION
@@ -97,8 +98,8 @@ EXTENDING: tuple[Rewrite, ...] = (WRITE_PAST,)
 """Operators that extend caches as their steps, where a decoder is edited (passes/state)."""
 WRITTEN_OUT: tuple[Rewrite, ...] = in_order(ATTENTION_SOFTMAX, ROTARY_SLICES)
 """Operators of OFFER as what any device may run, where they have been recovered to be edited."""
-SPELLED_OUT: tuple[Rewrite, ...] = in_order(*WRITTEN_OUT, EINSUM_MATMUL, GRID_SAMPLE_GATHER, SCATTER_WHERE)
-"""Operators that stand for several, as the several, for formats that lack them."""
+SPELLED_OUT: tuple[Rewrite, ...] = in_order(*WRITTEN_OUT, EINSUM_MATMUL, GRID_SAMPLE_GATHER, SCATTER_WHERE, SHUFFLE_FILTERS)
+"""Operators that stand for several, as the several, for formats that lack them, or have them in another order of channels."""
 IN_FLOATS: tuple[Rewrite, ...] = in_order(*QUANTISATION)
 """A quantised model for devices that compute in floats, where the whole is faster so."""
 BESIDE_FLOATS: tuple[Rewrite, ...] = in_order(*WEIGHTS_ALONE)
@@ -159,6 +160,7 @@ DECOMPOSE: tuple[Rewrite, ...] = (
     EINSUM_MATMUL,
     GRID_SAMPLE_GATHER,
     SCATTER_WHERE,
+    SHUFFLE_FILTERS,
     GATHER_FROM_START,
     *EXPANSIONS,
     *SHAPES,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .prepare import Prepared
 
 __all__ = ("ONLY", "WHOLE", "Checked", "check_extra", "describe", "open_asset", "write_core_ai")
-WHOLE = frozenset({"RotaryEmbedding", "ScatterElements"})
+WHOLE = frozenset({"DepthToSpace", "RotaryEmbedding", "ScatterElements"})
 """Operators that stand for several, and are converted as they are."""
 NOTE = "compared on Apple's interpreter on this CPU: the .aimodel never ran on an Apple device"
 HELP = "compile it for a target with a Core AI device: what Core AI lacks runs on onnxruntime beside it"

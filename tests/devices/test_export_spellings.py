@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from run_tflite import apart, feeds_of, on_constants, prepared, run_onnx, run_tflite, transposes
+from run_tflite import apart, feeds_of, on_constants, run_onnx, run_tflite, transposes
 from small_models import parse
 
 from autoglmc.compiler.devices.core_ai.adapter import not_installed
 from autoglmc.compiler.devices.find_adapter import absence
 from autoglmc.compiler.errors import ModelError
 from autoglmc.compiler.export.export import export_model
+from autoglmc.compiler.export.prepare import prepare
 from autoglmc.compiler.load.source import MemoryModel
 
 LITERT, COREAI = absence("litert"), not_installed()
@@ -90,6 +91,11 @@ def resized_by_cubics() -> onnx.ModelProto:
     return parse(f"g (float[1,8,4,6] x, float[8,8,1,1] w) => (float[1,8,8,12] y) <float[4] scales = {{1, 1, 2, 2}}> {{ {body} }}")
 
 
+def shuffled_pixels() -> onnx.ModelProto:
+    body = 'c = Conv(x, w) y = DepthToSpace<blocksize=2, mode="CRD">(c)'
+    return parse(f"g (float[1,8,4,6] x, float[12,8,1,1] w) => (float[1,3,8,12] y) {{ {body} }}")
+
+
 def upsampled_channels() -> onnx.ModelProto:
     body = "y = ConvTranspose<group=8, strides=[2,2], pads=[1,1,1,1], kernel_shape=[4,4]>(x, w)"
     return parse(f"g (float[1,8,4,6] x, float[8,1,4,4] w) => (float[1,8,8,12] y) {{ {body} }}")
@@ -97,8 +103,15 @@ def upsampled_channels() -> onnx.ModelProto:
 
 BORDERS = 2
 """An image comes in, a map of features goes out."""
-TURNED = {attention_of_features: BORDERS + 3, stack_of_channel_means: BORDERS, resized_by_cubics: BORDERS, upsampled_channels: BORDERS}
-"""Attention's queries, its keys, and its result besides."""
+OF_ATTENTION = 3
+"""Its queries, its keys, and its result."""
+TURNED = {
+    attention_of_features: BORDERS + OF_ATTENTION,
+    stack_of_channel_means: BORDERS,
+    resized_by_cubics: BORDERS,
+    shuffled_pixels: BORDERS,
+    upsampled_channels: BORDERS,
+}
 
 
 @litert
@@ -112,7 +125,7 @@ def test_nothing_is_turned_that_need_not_be(build: object) -> None:
         shape = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
         model.graph.initializer.append(onnx.numpy_helper.from_array(rng.standard_normal(shape).astype(np.float32), value.name))
         model.graph.input.remove(value)
-    data = write_tflite(prepared(model))
+    data = write_tflite(prepare(MemoryModel(model, "model"), whole=()).model)
     feeds = feeds_of(model)
     assert apart(run_onnx(model, feeds, ["y"])[0], run_tflite(data, feeds, ["y"])[0]) < 1e-5
     assert transposes(data) <= TURNED[build] and not on_constants(data)  # type: ignore[index]

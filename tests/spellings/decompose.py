@@ -275,6 +275,14 @@ def scattered(s: Sketch) -> str:
     return str(s.op("ScatterElements", data, s.constant(places), s.input(taken), axis=axis, **({"reduction": "add"} if s.flip() else {})))
 
 
+def shuffled_filters(s: Sketch) -> str:
+    block, channels, inside = s.integer(2, 3), s.integer(2, 3), s.integer(1, 3)
+    weights = s.floats((channels * block**2, inside, s.integer(1, 2), 1))
+    bias = [s.floats((channels * block**2,))] if s.flip() else []
+    made = s.once(s.op("Conv", s.input((s.integer(1, 2), inside, s.integer(2, 3), 2)), weights, *bias))
+    return str(s.op("DepthToSpace", made, blocksize=block, mode="CRD"))
+
+
 FINITE = ((-1.0, 0.5), (0.0, 1.25), (0.5, 0.75), (-2.0, -0.5))
 OPEN = ((-inf, inf), (-0.5, inf), (-inf, 0.5))
 DECOMPOSE: Mapping[str, Entry] = {
@@ -314,6 +322,7 @@ DECOMPOSE: Mapping[str, Entry] = {
     "einsum_matmul": Entry(spell=einsum),
     "grid_sample_gather": Entry(spell=grid_sample, dtypes=("float32",), opsets=(20, 22)),
     "scatter_where": Entry(spell=scattered),
+    "shuffle_filters": Entry(spell=shuffled_filters),
     "gather_from_start": Entry(spell=gathered_rows),
     "expand_concat": Entry(spell=expanded),
     "expand_mul": Entry(spell=grown),

@@ -55,6 +55,14 @@ FIRES: Mapping[str, tuple[str, ...]] = {
         one(f"y = ScatterElements<axis={axis}, reduction=\"{way}\">(x, i, u)", f"<int64[2,2] i = {{{places}}}>", UPDATED, "float[2,3] y")
         for axis, way, places in ((1, "none", "0,2,1,0"), (-1, "add", "0,0,-1,2"))
     ),
+    "shuffle_filters": (
+        one(
+            'c = Conv(x, k, b) y = DepthToSpace<blocksize=2, mode="CRD">(c)',
+            "<float[8,1,1,1] k = {1,2,3,4,5,6,7,8}, float[8] b = {8,7,6,5,4,3,2,1}>",
+            "float[2,1,3,4] x",
+            "float[2,2,6,8] y",
+        ),
+    ),
     "gather_from_start": (
         one("y = Gather(t, x)", TABLE, "int64[3,2] x", "float[3,2,2] y"),
         one("y = Gather<axis=-1>(u, x)", TABLE, "int32[4] x", "float[2,4] y"),
@@ -242,6 +250,9 @@ STAYS: Mapping[str, str] = {
     "einsum_matmul": one('y = Einsum<equation="ii->i">(x)', "", "float[3,3] x", "float[3] y"),
     "grid_sample_gather": one('y = GridSample<mode="cubic">(x, z)', "", "float[1,1,4,5] x, float[1,3,2,2] z", "float[1,1,3,2] y"),
     "scatter_where": one('y = ScatterElements<reduction="mul">(x, i, x)', "<int64[2] i = {1,0}>", "float[2] x", "float[2] y"),
+    "shuffle_filters": one(
+        "c = Conv(x, k) y = DepthToSpace<blocksize=2>(c)", "<float[4,1,1,1] k = {1,2,3,4}>", "float[1,1,3,4] x", "float[1,1,6,8] y"
+    ),
     "squeeze_reshape": "g (float[A,1,B] x) => (float[A,B] y) <int64[1] a = {1}> { y = Squeeze(x, a) }",
     "unsqueeze_reshape": "g (float[A,B] x) => (float[A,1,B] y) <int64[1] a = {1}> { y = Unsqueeze(x, a) }",
     "expand_concat": "g (float[A,1] x) => (float[A,B] y) <int64[2] s = {1,4}> { y = Expand(x, s) }",
