@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 WORDS = ("mlprogram", "ios", "16")
 """The oldest system that has MLPrograms as we write them: newer ones read it."""
+WHOLE = frozenset({"DepthToSpace", "GridSample", "ScatterElements"})
+"""Operators that stand for several, and are converted as they are, or refused by their own name: what they stand for is not converted."""
 UNVERIFIED = ELSEWHERE.reason
 
 

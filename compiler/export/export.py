@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".tflite", ".onnx", ".mlpackage", ".aimodel")
 LAYOUTS = ("nchw", "nhwc")
 NOT_ASKED = "--no-verify"
-WHOLE = {"aimodel": core_ai_asset.WHOLE}
+WHOLE = {"aimodel": core_ai_asset.WHOLE, "mlpackage": core_ml_package.WHOLE}
 """Of operators that stand for several, those that a format has itself."""
 
 
