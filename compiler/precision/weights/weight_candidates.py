@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from ....targets.precision import FORMS, Form
 from .weight_prices import WeightPrices
 
 SCALE_BYTES = 4
+NONE: Mapping[str, Form] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +51,14 @@ class Candidate:
         return self.node.writes[0]
 
 
-def candidates(graph: Graph, target: Target, prices: WeightPrices) -> tuple[Candidate, ...]:
-    """In the order of the graph."""
+def candidates(graph: Graph, target: Target, prices: WeightPrices, own: Mapping[str, Form] = NONE) -> tuple[Candidate, ...]:
+    """In the order of the graph. own: forms in which operators keep the levels that their weights have, in place of those of the same width."""
     coarse = in_blocks_of_4(graph, target)
     fine: Mapping[str, Form] = {name: form for name, (form, _) in narrow_weights(graph, target, {}).items()}
     found = []
     for node in graph.nodes:
         name = node.writes[0] if node.writes else ""
-        forms = [each[name] for each in (coarse, fine) if name in each]
+        forms = [own[name] if name in own and own[name].name == each[name].name else each[name] for each in (coarse, fine) if name in each]
         if forms:
             found.append(Candidate(node, tuple(_way(graph, node, form, prices) for form in (*forms, FORMS["fp32"]))))
     return tuple(found)
