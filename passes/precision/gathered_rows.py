@@ -74,10 +74,9 @@ class _Rows:
 
     def _gathered(self, values: np.ndarray, part: str) -> str:
         """Of each row, in fp32; scales of rows may be in fp16."""
-        table = self.node.inputs[0]
-        half = values.dtype == np.float16
-        found = self._op("Gather", [self.constants.array(values, f"{table}_{part}"), self.node.inputs[1]], f"{table}_{part}", f"/{part}", axis=0)
-        return self._op("Cast", [found], f"{table}_{part}_fp32", "/factors", to=ELEMENT["fp32"]) if half else found
+        name = f"{self.node.inputs[0]}_{part}"
+        found = self._op("Gather", [self.constants.array(values, name), self.node.inputs[1]], name, f"/{part}", axis=0)
+        return self._op("Cast", [found], f"{name}_fp32", "/factors", to=ELEMENT["fp32"]) if values.dtype == np.float16 else found
 
     def _op(self, kind: str, inputs: list[str], hint: str, suffix: str, **attributes: Any) -> str:
         node = self.graph.node(kind, inputs, hint=hint, **attributes)

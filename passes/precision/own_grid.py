@@ -4,8 +4,8 @@ A checkpoint that was in 4 bits (GGUF, GPTQ, AWQ, HQQ) and is exported in floats
 far apart. Lowest and highest of a block are both levels, so the step is their distance over a whole number up to 15. Each of 1 to 7 has a
 multiple among 8 to 15, so that only these are tried, 15 first: most blocks have all 16 levels.
 
-Of 256 levels those that quantisers use are tried: the largest element is 127 or 128 steps from 0 (GGUF's Q8_0), or lowest and highest are 255
-apart; then what the least distance between two elements is a small multiple of (Q5_K, Q6_K).
+Of 256 levels those that quantisers use are tried: the largest element is 127 or 128 steps from 0 (GGUF's Q8_0), or lowest and highest are
+255 apart; then what the least distance between two elements is a small multiple of (Q5_K, Q6_K).
 """
 
 from __future__ import annotations

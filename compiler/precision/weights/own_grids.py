@@ -53,7 +53,7 @@ class OwnGrids:
         ]
         if rounded := [name for name in self.finer if name in written and written[name].name == "w4"]:
             which = "the weights of " + count(len(rounded), "other product" if notes else "product")
-            notes.append(f"{which} were in 5 to 8 bits before, more levels than 4 bits have: they are rounded anew; --precision int8 keeps them")
+            notes.append(f"{which} were in 5 to 8 bits before, too many levels for 4: they are rounded anew; --precision int8 keeps them")
         return tuple(notes)
 
     def _which(self, number: int, form: FormName) -> str:
