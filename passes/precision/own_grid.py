@@ -135,7 +135,7 @@ def _guesses(most: int) -> Iterator[Callable[[np.ndarray, np.ndarray], np.ndarra
 def _apart(blocks: np.ndarray, least: np.ndarray) -> np.ndarray:
     """The least distance between two elements of a block that is about as large as `least`, or larger; inf where there is none."""
     distances = np.diff(np.sort(blocks, axis=1), axis=1)
-    return np.where(distances > (1 - APART) * least[:, None], distances, np.inf).min(1)
+    return np.asarray(np.where(distances > (1 - APART) * least[:, None], distances, np.inf).min(1))
 
 
 def _fitted(blocks: np.ndarray, low: np.ndarray, step: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
