@@ -26,7 +26,8 @@ BODIED = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 """Operators whose work is that of their bodies."""
 KEPT = frozenset({"DequantizeLinear", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout"})
 """Operators that no runtime folds though their inputs are constants: weights in integers are kept so, random numbers differ by run."""
-INDEXED = frozenset({"Gather", "GatherElements", "GatherND", "Slice", "Split", "com.microsoft::GatherBlockQuantized"})
+BLOCKS = "com.microsoft::GatherBlockQuantized"
+INDEXED = frozenset({"Gather", "GatherElements", "GatherND", "Slice", "Split", BLOCKS})
 """Operators that read only as much of their data operand as they write."""
 
 WIDENING = frozenset({"com.microsoft::GroupQueryAttention"})
@@ -54,6 +55,12 @@ def measures_of(domain: str, operator: str) -> frozenset[Measure]:
     return frozenset({"elements", "bytes"})
 
 
+def takes_rows(view: OperatorView, place: int) -> bool:
+    """Whether it reads no more of the operand there than it writes: of a table in blocks, of scales and zero points as well."""
+    key = key_of(view.domain, view.operator)
+    return key in INDEXED and (place == 0 or (key == BLOCKS and place != 1))
+
+
 def operator_bytes(view: OperatorView, compute_dtype: str) -> float:
     """Bytes read and written once each, floats counted at the width the device computes in."""
     if view.bodies:
@@ -65,9 +72,8 @@ def operator_bytes(view: OperatorView, compute_dtype: str) -> float:
     view = in_plain_spelling(bounded(view))
     written = sum(tensor_bytes(t, compute_dtype) for t in view.outputs.values())
     operands = list(view.inputs.values())
-    if key_of(view.domain, view.operator) in INDEXED and operands:
-        return written + min(tensor_bytes(operands[0], compute_dtype), written) + sum(tensor_bytes(t, compute_dtype) for t in operands[1:])
-    return written + sum(tensor_bytes(t, compute_dtype) for t in operands)
+    read = [tensor_bytes(tensor, compute_dtype) for tensor in operands]
+    return written + sum(min(size, written) if takes_rows(view, place) else size for place, size in enumerate(read))
 
 
 def _widened_bytes(view: OperatorView, compute_dtype: str) -> float:
@@ -104,10 +110,9 @@ def weight_bytes(views: Sequence[OperatorView], compute_dtype: str) -> float:
         operands = list(view.inputs.values())
         if view.operator in FREE and not view.domain:
             continue
-        if key_of(view.domain, view.operator) in INDEXED and operands and operands[0].const:
-            total += min(tensor_bytes(operands[0], compute_dtype), sum(tensor_bytes(t, compute_dtype) for t in view.outputs.values()))
-            operands = operands[1:]
-        total += sum(tensor_bytes(t, compute_dtype) for t in operands if t.const)
+        written = sum(tensor_bytes(t, compute_dtype) for t in view.outputs.values())
+        read = {place: tensor_bytes(tensor, compute_dtype) for place, tensor in enumerate(operands) if tensor.const}
+        total += sum(min(size, written) if takes_rows(view, place) else size for place, size in read.items())
     return total
 
 
@@ -120,10 +125,9 @@ def weights_read(views: Iterable[OperatorView]) -> float:
             found[f"bodies of {view.name}"] = sum(map(weights_read, view.bodies))
         if runs_once(view):
             continue
-        taken = key_of(view.domain, view.operator) in INDEXED
         for place, tensor in enumerate(view.inputs.values()):
             if tensor.const:
-                most = sum(t.bytes or 0 for t in view.outputs.values()) if taken and not place else math.inf
+                most = sum(t.bytes or 0 for t in view.outputs.values()) if takes_rows(view, place) else math.inf
                 found[tensor.name] = max(found.get(tensor.name, 0.0), min(tensor.bytes or 0.0, most))
     return float(sum(found.values()))
 

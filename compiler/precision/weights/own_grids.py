@@ -12,7 +12,7 @@ from ....passes.graph.node import Node
 from ....passes.precision.block_rounding import Key
 from ....passes.precision.narrow_weights import LEAST_BYTES
 from ....passes.precision.operators import inner_axis, weight_operands
-from ....passes.precision.own_grid import change_of, own_grid
+from ....passes.precision.own_grid import change_of, on_levels, own_grid
 from ....passes.precision.weights import Weight
 from ....targets.precision import Form, FormName
 from ...activity import doing
@@ -21,6 +21,8 @@ from ...quantities import count
 Offered = Callable[[Node], Iterable[Form]]
 """The forms in which a device reads an operator's weights where they are on such grids already, preferred ones first."""
 ONCE: Mapping[FormName, str] = {"w4": "4 bits", "w8": "8 bits or fewer"}
+SHORTEST = 8
+"""Elements of a block that is looked for to say that devices read longer ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class OwnGrids:
     """Products with a matrix of weights that is large enough to be in fewer bits."""
     finer: frozenset[str]
     """Products whose levels are too many for 4 bits, which the device reads them in."""
+    shorter: frozenset[str]
+    """Products that lie on 16 levels in blocks shorter than a device reads."""
     change: float
     """How far an element is moved at most, in proportion to the largest of its block."""
 
@@ -54,6 +58,9 @@ class OwnGrids:
         if rounded := [name for name in self.finer if name in written and written[name].name == "w4"]:
             which = "the weights of " + count(len(rounded), "other product" if notes else "product")
             notes.append(f"{which} were in 5 to 8 bits before, too many levels for 4: they are rounded anew; --precision int8 keeps them")
+        if rounded := [name for name in self.shorter if name in written]:
+            which = "the weights of " + count(len(rounded), "other product" if notes else "product")
+            notes.append(f"{which} were in 4 bits before, in blocks shorter than the device reads: they are rounded anew")
         return tuple(notes)
 
     def _which(self, number: int, form: FormName) -> str:
@@ -62,12 +69,12 @@ class OwnGrids:
         return f"{number} of {count(self.asked, 'product')}" if number < self.asked else f"all {count(self.asked, 'product')}"
 
 
-NO_GRIDS = OwnGrids({}, {}, 0, frozenset(), 0.0)
+NO_GRIDS = OwnGrids({}, {}, 0, frozenset(), frozenset(), 0.0)
 
 
 def own_grids(graph: Graph, offered: Offered, widths: Iterable[FormName] = ("w4", "w8")) -> OwnGrids:
     """widths: the forms that are looked for; of an operator the first that holds its weights is taken."""
-    found, known, asked, finer = dict[str, Form](), _Known(graph), 0, set[str]()
+    found, known, asked, finer, shorter = dict[str, Form](), _Known(graph), 0, set[str](), set[str]()
     for node in graph.nodes:
         axis = summed_axis(graph, node)
         if axis is None or not node.writes or (graph.tensor(node.inputs[_place(node)]).bytes or 0) < LEAST_BYTES:
@@ -79,8 +86,10 @@ def own_grids(graph: Graph, offered: Offered, widths: Iterable[FormName] = ("w4"
             found[node.writes[0]] = own
             if own.name == "w8" and any(form.name == "w4" for form in forms):
                 finer.add(node.writes[0])
+        elif any(form.block for form in forms) and known.in_shorter_blocks(node, axis):
+            shorter.add(node.writes[0])
         graph.tensors.release(node.inputs[_place(node)])
-    return OwnGrids(known.made, found, asked, frozenset(finer), known.change)
+    return OwnGrids(known.made, found, asked, frozenset(finer), frozenset(shorter), known.change)
 
 
 def summed_axis(graph: Graph, node: Node) -> int | None:
@@ -117,6 +126,10 @@ class _Known:
         if (found := self._found[key]) is not None:
             self.made[node.inputs[0], name, axis, form.block, form.weights, None] = found
         return found
+
+    def in_shorter_blocks(self, node: Node, axis: int) -> bool:
+        values = self.graph.value(node.inputs[_place(node)])
+        return values is not None and on_levels(values, axis, SHORTEST, "int4")
 
     def _looked(self, values: np.ndarray, axis: int, form: Form) -> Weight | None:
         if values.ndim != 2:

@@ -151,6 +151,29 @@ def test_every_product_is_multiplied_as_it_is_stored(name: str, tmp_path: Path) 
     np.testing.assert_allclose(after, before, rtol=0, atol=2e-5 * np.abs(before).max())
 
 
+ANEW: dict[str, tuple[int, int, str, str]] = {
+    "64 levels": (32, 64, "in 5 to 8 bits before, too many levels for 4", "in 8 bits or fewer before: they keep"),
+    "blocks of 8": (8, 16, "in 4 bits before, in blocks shorter than the device reads", "in blocks shorter than the device reads"),
+    "no levels": (0, 0, "", ""),
+}
+"""Elements of a block, levels, and what --precision int4 and int8 say."""
+
+
+@pytest.mark.parametrize("precision", ["int4", "int8"])
+@pytest.mark.parametrize("name", ANEW)
+def test_it_says_what_is_rounded_anew_and_why(name: str, precision: str, tmp_path: Path) -> None:
+    block, levels, *said = ANEW[name]
+    draw = np.random.default_rng(0)
+    first = on_grids(draw, 64, 64, block, "zero points", levels) if block else draw.standard_normal((64, 64)).astype(np.float32)
+    model = parse("g (float[8,64] x) => (float[8,48] y) { a = MatMul(x, w) b = Tanh(a) y = MatMul(b, head) }", opset=21, ir=10)
+    head = draw.standard_normal((64, 48)).astype(np.float32)
+    model.graph.initializer.extend(numpy_helper.from_array(array, key) for key, array in (("w", first), ("head", head)))
+    request = request_of(precision, None)
+    made = compile_model(onnx.shape_inference.infer_shapes(model), "x86_cpu", output=tmp_path / "b", precision=request)
+    notes, wanted = " ".join(made.notes), said[precision == "int8"]
+    assert made.verified and wanted in notes and (" before" in notes) == bool(wanted), notes
+
+
 BYTES = {"blocks of 32": 32, "blocks of 16": 16, "channels": 0}
 
 
