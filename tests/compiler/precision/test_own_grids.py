@@ -210,3 +210,21 @@ def test_rows_of_a_table_are_kept_bit_for_bit(name: str, zeros: bool, tmp_path: 
     places = np.array([[0, 5, 23], [7, 7, 1]])
     assert made.verified and made.manifest.precision is not None and made.manifest.precision.weight_bytes[1] < values.nbytes * 0.4
     np.testing.assert_array_equal(made.bundle.run({"i": places})["y"], values[places])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("precision", ["int4", "int8"])
+def test_what_embedding_and_head_share_is_kept_for_both(precision: str, kind: Kind, tmp_path: Path) -> None:
+    """And what two products share is stored once."""
+    draw = np.random.default_rng(2)
+    table, layer = on_grids(draw, 64, 96, 32, kind).T.copy(), on_grids(draw, 64, 64, 32, kind) / 8
+    body = "r = Gather<axis=0>(t, i) a = MatMul(r, w) b = Tanh(a) c = MatMul(b, w) y = Gemm<transB=1>(c, t)"
+    model = parse(f"g (int64[8] i) => (float[8,96] y) {{ {body} }}", opset=21, ir=10)
+    model.graph.initializer.extend(numpy_helper.from_array(np.asarray(one, np.float32), key) for key, one in (("t", table), ("w", layer)))
+    model, sample = onnx.shape_inference.infer_shapes(model), {"i": np.array([0, 5, 95, 7, 7, 1, 2, 3])}
+    made = compile_model(model, "x86_cpu", output=tmp_path / "b", precision=request_of(precision, None))
+    before, after = computed(model, sample), made.bundle.run(sample)["y"]
+    assert np.abs(after - before).max() < 1e-5 * np.abs(before).max()
+    (stored, kept), once = made.manifest.precision.weight_bytes if made.manifest.precision else (0, 0), table.size + layer.size
+    scales = once / 32 * 4 * {"symmetric": 1, "zero points": 1.25, "offsets": 2}[kind]
+    assert stored == 4 * once and kept < {"int4": 1.5, "int8": 1.0}[precision] * once + 1.6 * scales + 400
