@@ -15,10 +15,13 @@ from onnx import numpy_helper
 from small_models import parse
 
 from autoglmc.compiler import cli
+from autoglmc.compiler.driver.compile_model import compile_model
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.compiler.load.load_model import load_model
 from autoglmc.compiler.load.source import source_of
+from autoglmc.compiler.precision.request import request_of
 from autoglmc.compiler.precision.weights.levels_hint import hint_on_levels
+from autoglmc.compiler.quantities import size
 
 ROWS = 128
 
@@ -52,7 +55,8 @@ def test_it_counts_what_lies_on_levels(levels: list[str], seed: int) -> None:
     which = f"{kept} of {len(levels)}" if kept < len(levels) else f"all {kept}"
     assert f"the weights of {which} product" in hint
     assert f"--precision {'int4' if four else 'int8'} keeps" in hint
-    assert ("which --precision int8 keeps" in hint) == bool(four and eight)
+    rounded = eight - (levels[-1] == "8")  # the head is in 8 bits anyway
+    assert ("which --precision int8 keeps" in hint) == bool(four and rounded), "the last one is the head"
 
 
 def test_it_is_on_the_screen_and_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,13 +71,14 @@ def test_it_is_on_the_screen_and_in_json(tmp_path: Path, capsys: pytest.CaptureF
     assert not any("in 4 bits before" in note for note in json.loads(capsys.readouterr().out)["notes"])
 
 
-def test_what_it_promises_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_it_promises_is_kept(tmp_path: Path) -> None:
     model = chain(["4", "4", "4"])
-    onnx.save(model, tmp_path / "m.onnx")
-    words = [str(tmp_path / "m.onnx"), "--target", "x86_cpu", "-o", str(tmp_path / "b"), "--json", "--precision", "int4"]
-    assert cli.run(words) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert any("the weights of all 3 products were in 4 bits before" in note for note in said["notes"])
+    made = compile_model(model, "x86_cpu", output=tmp_path / "b", precision=request_of("int4", None))
+    assert any("the weights of all 3 products were in 4 bits before" in note for note in made.notes)
+    assert made.manifest.precision is not None
+    (hint,) = hints(model)
+    before, after = made.manifest.precision.weight_bytes
+    assert f"about {size(after)} of weights instead of {size(before)}" in hint
 
 
 def test_a_quantised_model_and_small_weights_have_none() -> None:
