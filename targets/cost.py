@@ -15,6 +15,7 @@ from .calibration import Measure
 from .dtypes import BITS, FLOATS
 from .model import Device, Memory, Target
 from .operator_view import OperatorView, TensorView
+from .operators import key_of
 from .work.extents import FREE as FREE
 from .work.extents import HANDLES, bounded
 from .work.integers import in_plain_spelling
@@ -25,8 +26,13 @@ BODIED = frozenset({"If", "Loop", "Scan", "SequenceMap"})
 """Operators whose work is that of their bodies."""
 KEPT = frozenset({"DequantizeLinear", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout"})
 """Operators that no runtime folds though their inputs are constants: weights in integers are kept so, random numbers differ by run."""
-INDEXED = frozenset({"Gather", "GatherElements", "GatherND", "Slice", "Split"})
+BLOCKS = "com.microsoft::GatherBlockQuantized"
+INDEXED = frozenset({"Gather", "GatherElements", "GatherND", "Slice", "Split", BLOCKS})
 """Operators that read only as much of their data operand as they write."""
+
+WIDENING = frozenset({"com.microsoft::GroupQueryAttention"})
+"""Operators whose kernel makes wider floats of caches in each run, head by head, where it computes in such: onnxruntime 1.32 on the CPU
+(`MlasConvertHalfToFloatBuffer` in gqa_attention_base.h). They are read, written wider and read again; what is added is narrowed."""
 
 
 def runs_once(view: OperatorView) -> bool:
@@ -49,18 +55,33 @@ def measures_of(domain: str, operator: str) -> frozenset[Measure]:
     return frozenset({"elements", "bytes"})
 
 
+def takes_rows(view: OperatorView, place: int) -> bool:
+    """Whether it reads no more of the operand there than it writes: of a table in blocks, of scales and zero points as well."""
+    key = key_of(view.domain, view.operator)
+    return key in INDEXED and (place == 0 or (key == BLOCKS and place != 1))
+
+
 def operator_bytes(view: OperatorView, compute_dtype: str) -> float:
     """Bytes read and written once each, floats counted at the width the device computes in."""
     if view.bodies:
         return (view.trips or 0) * max(sum(operator_bytes(inner, compute_dtype) for inner in body) for body in view.bodies)
     if (view.operator in FREE or view.operator in HANDLES) and not view.domain:
         return 0.0
+    if key_of(view.domain, view.operator) in WIDENING:
+        return _widened_bytes(view, compute_dtype)
     view = in_plain_spelling(bounded(view))
     written = sum(tensor_bytes(t, compute_dtype) for t in view.outputs.values())
     operands = list(view.inputs.values())
-    if view.operator in INDEXED and not view.domain and operands:
-        return written + min(tensor_bytes(operands[0], compute_dtype), written) + sum(tensor_bytes(t, compute_dtype) for t in operands[1:])
-    return written + sum(tensor_bytes(t, compute_dtype) for t in operands)
+    read = [tensor_bytes(tensor, compute_dtype) for tensor in operands]
+    return written + sum(min(size, written) if takes_rows(view, place) else size for place, size in enumerate(read))
+
+
+def _widened_bytes(view: OperatorView, compute_dtype: str) -> float:
+    total = 0.0
+    for tensor in view.inputs.values():
+        stored, computed = tensor.bytes or 0.0, tensor_bytes(tensor, compute_dtype)
+        total += computed if stored >= computed else stored + 2 * computed
+    return total + sum(min(tensor.bytes or 0.0, tensor_bytes(tensor, compute_dtype)) for tensor in view.outputs.values())
 
 
 def kernel_seconds(target: Target, device: Device, views: Sequence[OperatorView], compute_dtype: str) -> float:
@@ -69,6 +90,8 @@ def kernel_seconds(target: Target, device: Device, views: Sequence[OperatorView]
     views = [view for view in views if not runs_once(view)]
     if not views:
         return 0.0
+    if any(key_of(view.domain, view.operator) in WIDENING for view in views):
+        compute_dtype = computed_in(device, compute_dtype)
     rate = peak_rate(device, compute_dtype) * device.sustained
     weights = weight_bytes(views, compute_dtype) if has_own_weights(target, device.name) else 0.0
     written = {t.name: t for view in views[:-1] for t in view.outputs.values()}
@@ -87,10 +110,9 @@ def weight_bytes(views: Sequence[OperatorView], compute_dtype: str) -> float:
         operands = list(view.inputs.values())
         if view.operator in FREE and not view.domain:
             continue
-        if view.operator in INDEXED and not view.domain and operands and operands[0].const:
-            total += min(tensor_bytes(operands[0], compute_dtype), sum(tensor_bytes(t, compute_dtype) for t in view.outputs.values()))
-            operands = operands[1:]
-        total += sum(tensor_bytes(t, compute_dtype) for t in operands if t.const)
+        written = sum(tensor_bytes(t, compute_dtype) for t in view.outputs.values())
+        read = {place: tensor_bytes(tensor, compute_dtype) for place, tensor in enumerate(operands) if tensor.const}
+        total += sum(min(size, written) if takes_rows(view, place) else size for place, size in read.items())
     return total
 
 
@@ -103,10 +125,9 @@ def weights_read(views: Iterable[OperatorView]) -> float:
             found[f"bodies of {view.name}"] = sum(map(weights_read, view.bodies))
         if runs_once(view):
             continue
-        taken = view.operator in INDEXED and not view.domain
         for place, tensor in enumerate(view.inputs.values()):
             if tensor.const:
-                most = sum(t.bytes or 0 for t in view.outputs.values()) if taken and not place else math.inf
+                most = sum(t.bytes or 0 for t in view.outputs.values()) if takes_rows(view, place) else math.inf
                 found[tensor.name] = max(found.get(tensor.name, 0.0), min(tensor.bytes or 0.0, most))
     return float(sum(found.values()))
 

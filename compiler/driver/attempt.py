@@ -27,6 +27,7 @@ from ..pipeline.run_passes import Inserted, PassOptions, Watcher
 from ..plan.limits import broken, holds
 from ..plan.plan_model import PlannedModel, Unplanned, other_plans, plan_model
 from ..precision.accuracy_check import AccuracyCheck
+from ..precision.weights.levels_hint import hint_on_levels
 from ..reference.recall import Recalling
 from ..verify.report import VerifyReport
 from ..verify.required import Requirement, check_met
@@ -99,6 +100,8 @@ class Attempt:
     """Bytes of weights that sessions may hold of their own; None for as much as they like."""
     alone: bool = True
     """Whether the bundle is no entry of another one, whose memory is looked at as a whole."""
+    hints: bool = False
+    """Whether nothing was asked of the model's numbers, so that more may be said of them."""
     diagnose: bool = True
     """Whether to find out by how much limits are broken that no plan keeps."""
 
@@ -237,6 +240,7 @@ class Attempt:
                 *(self.pruned.notes if self.pruned is not None else ()),
                 *planned.loaded.notes,
                 *planned.notes,
+                *(hint_on_levels(planned.loaded, self.job.target) if self.hints else ()),
                 *(step.reason for step in state.steps),
                 *emitted_only(built.manifest),
                 *built.notes,

@@ -171,6 +171,7 @@ def compile_model(
                 no_fallback=no_fallback,
                 resident=budget if whole else None,
                 alone=whole,
+                hints=precision is None and prune is None,
             )
             try:
                 return search_for(attempt, first, rules, meter, tell, log)

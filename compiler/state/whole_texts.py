@@ -61,7 +61,8 @@ class WholeTexts:
         fed = {name: followed_value(self.values[name], sizes, 0, tokens) for name in self.inputs.followed}
         for cache in self.inputs.caches:
             kind = self.values[cache.past].type.tensor_type
-            shape = [0 if k == cache.axis else dim.dim_value or 1 for k, dim in enumerate(kind.shape.dim)]
+            each = (dim.dim_value or sizes.get(dim.dim_param, 1) for dim in kind.shape.dim)
+            shape = [0 if k == cache.axis else size for k, size in enumerate(each)]
             fed[cache.past] = np.zeros(shape, helper.tensor_dtype_to_np_dtype(kind.elem_type))
         return {**sample, **fed}
 

@@ -122,9 +122,14 @@ def _covers(first: Line, line: Line) -> bool:
         return False
     if not isinstance(first, Keep) and _form(first) != _form(line):
         return False
-    if isinstance(first, WeightFormat) and isinstance(line, WeightFormat) and first.activations != line.activations:
+    if isinstance(first, WeightFormat) and isinstance(line, WeightFormat) and _beside(first) != _beside(line):
         return False
     return not first.operators or (bool(line.operators) and set(line.operators) <= set(first.operators))
+
+
+def _beside(line: WeightFormat) -> tuple[str, int]:
+    """Blocks of another size hold other weights that lie on such grids already, beside floats."""
+    return line.activations, 0 if line.activations else line.block
 
 
 def _form(line: Line) -> FormName:

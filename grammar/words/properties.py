@@ -174,8 +174,8 @@ _DEVICE: Mapping[str, Property] = {
         "weights int4 block 32 symmetric MatMul, Gemm where opset >= 13;",
         "A form of constant weights that it takes as it is. `block`: elements that share a scale, one scale a channel if not stated; "
         "`symmetric`: zero points are 0; `widened`: its runtime makes floats of them when it loads the model, and a run reads those; "
-        "`for uint16`: beside activations of that dtype, beside floats if not stated. Without operators, for all. The first line that "
-        "applies counts.",
+        "`for uint16`: beside activations of that dtype, beside floats if not stated. Without operators, for all. The first line of "
+        "a width that applies counts; those of other blocks are for weights that lie on such grids already.",
         words=("block", "symmetric", "widened", "for"), choice="a property of weights", takes=("dtype", "operator"), repeated=True,
         ordered=True, in_table=True, blank="weights int4 block ? symmetric MatMul, Gemm;",
     ),

@@ -21,6 +21,8 @@ class Scribe:
     attributes: Mapping[str, Any]
     ranks: Mapping[str, int]
     """Of constants and graph inputs."""
+    known: Mapping[str, tuple[int, tuple[int, ...]]]
+    """Dtype and shape of those whose shape is whole."""
     prefix: str
     written: list[onnx.NodeProto] = field(default_factory=list)
     inputs: list[onnx.ValueInfoProto] = field(default_factory=list)
@@ -55,6 +57,16 @@ class Scribe:
 
     def kept(self, *names: str) -> dict[str, Any]:
         return {name: self.attributes[name] for name in names if name in self.attributes}
+
+
+def whole(kind: onnx.TypeProto | None) -> tuple[int, tuple[int, ...]] | None:
+    """Dtype and shape of a tensor type, if its shape is whole."""
+    if kind is None or not kind.tensor_type.HasField("shape"):
+        return None
+    dims = kind.tensor_type.shape.dim
+    if not all(dim.HasField("dim_value") for dim in dims):
+        return None
+    return kind.tensor_type.elem_type, tuple(dim.dim_value for dim in dims)
 
 
 Writer = Callable[[Scribe], None]
@@ -132,6 +144,17 @@ def matmul_bits(s: Scribe) -> None:
     s.give(0, s.op("CastLike", s.op("MatMul", s.read(0), weight), s.read(0)))
 
 
+def gather_blocks(s: Scribe) -> None:
+    """Rows of a table, of which bytes may have two numbers of 4 bits each."""
+    if s.read(0) not in s.known:
+        return
+    dtype, dims = s.known[s.read(0)]
+    packed = dtype == UINT8 and s.attributes.get("bits", 4) == 4
+    table = s.shaped(FLOAT, *dims[:-1], dims[-1] * (2 if packed else 1))
+    rows = s.op("Gather", table, s.read(1), axis=int(s.attributes.get("gather_axis", 0)))
+    s.give(0, s.op("CastLike", rows, s.read(2)))
+
+
 def fused_matmul(s: Scribe) -> None:
     """The last two axes of either operand may be turned; batches that are turned too are left alone."""
     turned = [s.flag(name) for name in ("transA", "transB")]
@@ -193,6 +216,7 @@ STAND_INS: Mapping[str, Writer] = {
     "FusedConv": windowed("Conv", 0, 1),
     "FusedGemm": fused_gemm,
     "FusedMatMul": fused_matmul,
+    "GatherBlockQuantized": gather_blocks,
     "Gelu": like(0),
     "GroupQueryAttention": group_query,
     "Inverse": like(0),

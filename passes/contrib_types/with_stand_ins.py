@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from .stand_ins import FIRST_OPSET, STAND_INS, Scribe
+from .stand_ins import FIRST_OPSET, STAND_INS, Scribe, whole
 
 if TYPE_CHECKING:
     import onnx
@@ -52,6 +52,8 @@ def _stand_ins(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto]) -> tuple
 
     ranks = {value.name: len(value.type.tensor_type.shape.dim) for value in model.graph.input if value.type.tensor_type.HasField("shape")}
     ranks |= {tensor.name: len(tensor.dims) for tensor in model.graph.initializer}
+    known = {value.name: kind for value in model.graph.input if (kind := whole(value.type)) is not None}
+    known |= {tensor.name: (tensor.data_type, tuple(tensor.dims)) for tensor in model.graph.initializer}
     written: list[onnx.NodeProto] = []
     inputs: list[onnx.ValueInfoProto] = []
     for number, node in enumerate(nodes):
@@ -60,7 +62,7 @@ def _stand_ins(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto]) -> tuple
             written.append(type(node).FromString(node.SerializeToString()))
             continue
         attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
-        scribe = Scribe(node, attributes, ranks, f"\0{number}")
+        scribe = Scribe(node, attributes, ranks, known, f"\0{number}")
         writer(scribe)
         written += scribe.written
         inputs += scribe.inputs

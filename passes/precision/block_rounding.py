@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ...targets.precision import Form
 from .scales import SMALLEST, limits, quantised
 from .weights import Weight, in_blocks
 
@@ -45,6 +46,10 @@ class BlockRounding:
             return in_blocks(values, axis, block, dtype, least_scale)
         self._made[key] = compensated(values, axis, block, dtype, second, least_scale)
         return self._made[key]
+
+    def made(self, read: str, name: str, axis: int | None, form: Form) -> Weight | None:
+        """The constant `name` beside the tensor `read`, where it was rounded to the form before; axis: that blocks lie along."""
+        return None if axis is None else self._made.get((read, name, axis, form.block, form.weights, None))
 
 
 TO_NEAREST = BlockRounding({})

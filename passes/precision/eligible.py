@@ -43,10 +43,11 @@ def writable(graph: Graph, node: Node, form: Form) -> bool:
     if form.quantised:
         return _in_integers(graph, node)
     weights = weight_operands(graph, node)
-    if form.block:
+    if form.block and node.operator != "Gather":
         return any(inner_axis(graph, node, k) is not None for k in weights)
     if node.operator == "Gather":
-        return bool(weights) and graph.attribute(node, "axis") in (None, 0) and len(graph.tensor(node.inputs[0]).shape or ()) == 2
+        rows = graph.attribute(node, "axis") in (None, 0) and len(graph.tensor(node.inputs[0]).shape or ()) == 2
+        return bool(weights) and rows and BITS[form.weights] == 8
     return bool(weights) and (node.operator in RECURRENT or node.operator in ("Conv", "ConvTranspose", "Gemm", "MatMul"))
 
 

@@ -18,7 +18,7 @@ from ...targets.precision import FormName
 from ...targets.support import Yes, supports
 from ..place.placed import DeviceAnswers
 from ..place.unit_time import unit_time
-from .quantise import GATHERED
+from .gathered_rows import GATHERED
 
 INTO, OUT = "QuantizeLinear", "DequantizeLinear"
 AROUND = frozenset({INTO, OUT})

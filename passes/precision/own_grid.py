@@ -3,11 +3,14 @@
 A checkpoint that was in 4 bits (GGUF, GPTQ, AWQ, HQQ) and is exported in floats has in each block of K elements at most 16 levels, equally
 far apart. Lowest and highest of a block are both levels, so the step is their distance over a whole number up to 15. Each of 1 to 7 has a
 multiple among 8 to 15, so that only these are tried, 15 first: most blocks have all 16 levels.
+
+Of 256 levels those that quantisers use are tried: the largest element is 127 or 128 steps from 0 (GGUF's Q8_0), or lowest and highest are
+255 apart; then what the least distance between two elements is a small multiple of (Q5_K, Q6_K).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +28,10 @@ TWICE = 2.0
 """0 is a level where that moves no element by more than TWICE what the levels are off, and EXACT."""
 SAMPLE = 4
 """Rows of blocks that are looked at before all of a matrix is."""
+MULTIPLES = 4
+"""Up to which multiple of a step the least distance between two elements of a block may be."""
+MOST_FINER = 15
+"""Into how many parts a step may be cut for 0 to be a level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +47,13 @@ class _Levels:
 
 
 def own_grid(values: np.ndarray, axis: int, block: int, dtype: str) -> Weight | None:
-    """The matrix in the integers that it was in before, a scale for each run of `block` elements along the axis; None where an element
-    is further than NEAR from every level. Zero points are there where the levels of a block do not lie around 0, offsets where 0 lies
-    between two levels."""
-    if values.ndim != 2 or values.shape[axis] % block or not values.size:
+    """The matrix in the integers that it was in before, a scale for each run of `block` elements along the axis, the last of which may be
+    shorter; None where an element is further than NEAR from every level. Zero points are there where the levels of a block do not lie
+    around 0, offsets where 0 lies between two levels."""
+    if not on_levels(values, axis, block, dtype):
         return None
     moved = np.moveaxis(values, axis, 1)
     low, high = limits(dtype)
-    if not _levels(_blocks(moved[:: max(1, len(moved) // SAMPLE)], block), high - low).fits.all():
-        return None
     parts: list[tuple[np.ndarray, ...]] = []
     for rows in _at_once(moved):
         part = _blocks(rows, block)
@@ -58,11 +63,19 @@ def own_grid(values: np.ndarray, axis: int, block: int, dtype: str) -> Weight | 
         parts.append(_placed(part, levels, low, high))
     stored, *others = (np.concatenate(each) for each in zip(*parts, strict=True))
     scale, zero, offset = (np.moveaxis(each.reshape(len(moved), -1), 1, axis) for each in others)
-    whole = quantised(np.moveaxis(stored.reshape(moved.shape), 1, axis), 1.0, 0, dtype)
+    whole = quantised(np.moveaxis(stored.reshape(len(moved), -1)[:, : moved.shape[1]], 1, axis), 1.0, 0, dtype)
     between, fp32 = bool(offset.any()), np.ascontiguousarray(scale, np.float32)
     if between:
         return Weight(whole, fp32, axis, block, dtype, offset=np.ascontiguousarray(offset - zero * scale, np.float32))
     return Weight(whole, fp32, axis, block, dtype, zero=quantised(zero, 1.0, 0, dtype) if zero.any() else None)
+
+
+def on_levels(values: np.ndarray, axis: int, block: int, dtype: str) -> bool:
+    """Whether SAMPLE rows of blocks of a matrix lie on levels: of others none is likely to."""
+    if values.ndim != 2 or not values.size:
+        return False
+    moved, (low, high) = np.moveaxis(values, axis, 1), limits(dtype)
+    return bool(_levels(_blocks(moved[:: max(1, len(moved) // SAMPLE)], block), high - low).fits.all())
 
 
 def change_of(weight: Weight, values: np.ndarray) -> float:
@@ -83,28 +96,46 @@ def _at_once(moved: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _blocks(rows: np.ndarray, block: int) -> np.ndarray:
-    """[blocks, elements]"""
-    return np.asarray(rows, np.float64).reshape(-1, block)
+    """[blocks, elements]; what lacks of the last ones of a row is the last element of it, which is a level."""
+    lacking = -rows.shape[1] % block
+    filled = np.pad(rows, ((0, 0), (0, lacking)), mode="edge") if lacking else rows
+    return np.asarray(filled, np.float64).reshape(-1, block)
 
 
 def _levels(blocks: np.ndarray, most: int) -> _Levels:
-    """The number of steps, at most `most`, that the elements of a block lie on best, each as large as it can be."""
+    """Steps, at most `most`, that the elements of a block lie on best in proportion to their size, each as large as it can be."""
     finite = np.isfinite(blocks).all(1)
     blocks = np.where(finite[:, None], blocks, 0.0)
     low, largest = blocks.min(1), np.abs(blocks).max(1)
     span = blocks.max(1) - low
     step, stored, off = np.zeros(len(blocks)), np.zeros(blocks.shape), np.where(span <= EXACT * largest, 0.0, np.inf)
-    for steps in range(most, most // 2, -1):
+    for guessed in _guesses(most):
         left = np.flatnonzero(off > EXACT * largest)
         if not len(left):
             break
-        places, own, first, error = _fitted(blocks[left], blocks[left].min(1), span[left] / steps, most)
-        better = error < off[left]
+        places, own, first, error = _fitted(blocks[left], blocks[left].min(1), guessed(blocks[left], span[left]), most)
+        better = error * np.where(np.isinf(off[left]), 1.0, step[left]) < off[left] * own
         done = left[better]
         step[done], stored[done], low[done], off[done] = own[better], places[better], first[better], error[better]
     near = np.where(step > 0, np.minimum(NEAR * largest, APART * step), np.inf)
     common = np.maximum(np.gcd.reduce(stored.astype(np.int64), axis=1), 1)
     return _Levels(low, step * common, stored / common[:, None], finite & (off <= near), near)
+
+
+def _guesses(most: int) -> Iterator[Callable[[np.ndarray, np.ndarray], np.ndarray]]:
+    """What the steps of blocks may be, by the blocks and the distances of their ends; inf where nothing can be."""
+    if most < 1 << 7:
+        yield from (lambda blocks, span, steps=steps: span / steps for steps in range(most, most // 2, -1))
+        return
+    yield from (lambda blocks, span, steps=steps: np.abs(blocks).max(1) / steps for steps in (most // 2, most // 2 + 1))
+    yield lambda blocks, span: span / most
+    yield from (lambda blocks, span, multiple=multiple: _apart(blocks, span / most) / multiple for multiple in range(1, MULTIPLES + 1))
+
+
+def _apart(blocks: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """The least distance between two elements of a block that is about as large as `least`, or larger; inf where there is none."""
+    distances = np.diff(np.sort(blocks, axis=1), axis=1)
+    return np.asarray(np.where(distances > (1 - APART) * least[:, None], distances, np.inf).min(1))
 
 
 def _fitted(blocks: np.ndarray, low: np.ndarray, step: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -139,7 +170,7 @@ def _through_zero(blocks: np.ndarray, levels: _Levels, most: int) -> _ThroughZer
     off = np.abs(levels.stored * levels.step[:, None] + levels.low[:, None] - blocks).max(1)
     allowed = np.minimum(TWICE * off + EXACT * np.abs(blocks).max(1), levels.near)
     found = _ThroughZero(levels.stored.copy(), np.zeros(len(blocks)), levels.step.copy(), np.zeros(len(blocks), bool))
-    for finer in range(1, most + 1):
+    for finer in range(1, MOST_FINER + 1):
         left = np.flatnonzero(~found.crosses & (levels.step > 0) & (levels.stored.max(1) * finer <= most))
         if not len(left):
             break
@@ -160,12 +191,13 @@ def _placed(blocks: np.ndarray, levels: _Levels, low: int, high: int) -> tuple[n
     shift = np.clip(found.first, low, high - found.stored.max(1))
     zero = shift - found.first
     whole = found.crosses & (zero >= low) & (zero <= high)
-    stored = np.where(whole[:, None], found.stored + shift[:, None], levels.stored + low)
+    near = np.clip(np.rint(levels.low / np.where(flat, 1.0, levels.step)), low, high - levels.stored.max(1))  # for small offsets
+    stored = np.where(whole[:, None], found.stored + shift[:, None], levels.stored + near[:, None])
     stored = np.where(flat[:, None], np.where(levels.low == 0, 0, low)[:, None], stored)
     scale = np.where(whole, found.scale, levels.step)
     return (
         stored.astype(np.int8),
         np.where(flat, np.where(levels.low == 0, 1.0, levels.low / low), scale),
         np.where(whole & ~flat, zero, 0.0),
-        np.where(whole | flat, 0.0, levels.low - low * levels.step),
+        np.where(whole | flat, 0.0, levels.low - near * levels.step),
     )

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import onnx
 
 from ...targets.dtypes import ELEMENT
@@ -23,6 +22,7 @@ from .block_rounding import TO_NEAREST, BlockRounding
 from .block_sums import BlockSums
 from .constants import Constants
 from .eligible import kept_forms
+from .gathered_rows import gathered_rows
 from .operators import FLOAT_OPERANDS, operands_of
 from .scales import Range, Steps
 from .sharing import Key, steps_of_tensors
@@ -32,8 +32,6 @@ from .weights import Weight
 HALF = "fp16"
 BIAS = "int32"
 """Its zero point is left out: it is 0, and would take as many bytes as the bias."""
-GATHERED = ("/scales", "/fp32", "/result", "/factors")
-"""What follows an operator's name in those of the operators that make rows of integers from its table."""
 
 
 def quantise(graph: Graph, forms: Mapping[str, Form], ranges: Mapping[str, Range], rounding: BlockRounding = TO_NEAREST) -> Graph:
@@ -74,7 +72,8 @@ class _Writer:
         """Puts the node, in its form and with what it needs around it, in its place."""
         self._new, twin, kept = [], node.copy(), dict[str, str]()
         if form.name == "w8" and node.operator == "Gather":
-            kept[node.outputs[0]] = self._gathered(node, weights_alone(self.graph, node, form)[0])
+            weight = weights_alone(self.graph, node, form, self.rounding)[0]
+            self._new, kept[node.outputs[0]] = gathered_rows(self.graph, self.constants, node, weight)
             self.graph.tensors.release(node.inputs[0])
             self.graph.replace(node, self._new, kept)
             return
@@ -155,24 +154,6 @@ class _Writer:
             return self._put(self.graph.node("Cast", [source], to=ELEMENT[HALF], hint=f"{name}_fp16"), name, HALF)
         grid = self.constants.grid(self.steps[name, dtype])
         return self._put(self.graph.node("QuantizeLinear", [source, *grid], hint=f"{name}_q"), name, dtype)
-
-    def _gathered(self, node: Node, weight: Weight) -> str:
-        """Rows of a table in integers, each times its scale."""
-        graph, table = self.graph, node.inputs[0]
-        stored, scale, _ = self.constants.weight(table, Weight(weight.stored, weight.scale.reshape(-1, 1), 0, 0, weight.dtype))
-        rows = graph.node("Gather", [stored, node.inputs[1]], axis=0, hint=f"{table}_rows")
-        rows.name = node.name  # reports and costs of forms find it by that
-        scales = graph.node("Gather", [scale, node.inputs[1]], axis=0, hint=f"{table}_scales")
-        real = graph.node("Cast", [rows.outputs[0]], to=ELEMENT["fp32"], hint=f"{table}_fp32")
-        factors, cast = scales.outputs[0], []
-        if weight.scale.dtype == np.float16:
-            cast = [graph.node("Cast", [factors], to=ELEMENT["fp32"], hint=f"{table}_scales_fp32")]
-            factors = cast[0].outputs[0]
-        result = graph.node("Mul", [real.outputs[0], factors], hint=f"{node.outputs[0]}_rows")
-        for part, suffix in zip((scales, real, result, *cast), GATHERED, strict=False):
-            part.name = node.name and node.name + suffix
-        self._new += [rows, scales, real, *cast, result]
-        return result.outputs[0]
 
     # ---- what is written -----------------------------------------------------------------------------------------
 

@@ -43,8 +43,11 @@ def weights_alone(graph: Graph, node: Node, form: Form, rounding: BlockRounding 
     """Of an operator in floats whose weights are integers, by index of its inputs. rounding: that of `constants_beside`."""
     found: dict[int, Weight] = {}
     for k in weight_operands(graph, node):
-        inner = inner_axis(graph, node, k)
-        if form.block and inner is not None:
+        inner = 1 if node.operator == "Gather" else inner_axis(graph, node, k)
+        own = rounding.made(node.inputs[0], node.inputs[k], inner, form)
+        if own is not None:
+            found[k] = own
+        elif form.block and inner is not None:
             words = (_value(graph, node, k), inner, form.block, form.weights)
             found[k] = rounding.weight(node.inputs[0], node.inputs[k], *words, None)
         elif node.operator == "Gather":

@@ -6,14 +6,20 @@ model (the head of a language model, whose errors nothing behind it makes smalle
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from ...targets.model import Target
 from ...targets.precision import Form, FormName
+from ...targets.quantised.forms_on import stored_forms
 from ..graph.graph import Graph
+from ..graph.node import Node
+from .eligible import writable
 from .narrow_weights import LEAST_BYTES, narrow_weights
 from .operators import weight_operands
 from .unit_forms import unit_forms
+
+NONE: Mapping[str, Form] = MappingProxyType({})
 
 ELEMENTWISE = frozenset({
     "Add", "Mul", "Div", "Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Slice", "Tanh", "Softmax", "LogSoftmax",
@@ -21,13 +27,23 @@ ELEMENTWISE = frozenset({
 """What may lie between the head and the output: a bias, a scale, a cap, the last token's row."""
 
 
-def weight_forms(graph: Graph, target: Target, form: FormName, exact: Collection[str] = ()) -> dict[str, Form]:
-    """By the first tensor that an operator writes, w8 or, where `form` is w4, w4 for the products before the head, and for those of
-    `exact`, which lose nothing by it."""
+def weight_forms(graph: Graph, target: Target, form: FormName, exact: Mapping[str, Form] = NONE) -> dict[str, Form]:
+    """By the first tensor that an operator writes, w8 or, where `form` is w4, w4 for the products before the head. exact: forms that lose
+    nothing, which stand for any that is no finer."""
     heads = heads_of(graph)
     blocks = in_blocks_of_4(graph, target) if form == "w4" else {}
-    found = {name: own for name, own in blocks.items() if name not in heads or name in exact}
-    return {**found, **{name: narrow for name, (narrow, _) in narrow_weights(graph, target, found).items()}}
+    found = {name: own for name, own in blocks.items() if name not in heads}
+    found |= {name: own for name, own in exact.items() if own.name == "w4" and form == "w4"}
+    narrow = {name: own for name, (own, _) in narrow_weights(graph, target, found).items()}
+    return {**found, **narrow, **{name: own for name, own in exact.items() if name in narrow and own.name == "w8"}}
+
+
+def grids_on(graph: Graph, target: Target, node: Node) -> tuple[Form, ...]:
+    """The forms in which a device of the target reads the operator's weights where they are on such grids already; the longest blocks
+    first, a scale for each channel before all."""
+    view = graph.view(node)
+    each = [one for device in target.devices for one in stored_forms(device, view) if writable(graph, node, one)]
+    return tuple(sorted(dict.fromkeys(each), key=lambda one: (one.block > 0, -one.block)))
 
 
 def in_blocks_of_4(graph: Graph, target: Target) -> dict[str, Form]:

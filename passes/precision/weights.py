@@ -80,7 +80,9 @@ def restored(weight: Weight) -> np.ndarray:
         if weight.offset is not None:
             return np.asarray(stored * scale + spread(weight.offset), np.float32)
     elif weight.axis is not None:
-        scale = scale.reshape([-1 if k == weight.axis else 1 for k in range(stored.ndim)])
+        along = [-1 if k == weight.axis else 1 for k in range(stored.ndim)]
+        scale = scale.reshape(along)
+        stored = stored if weight.zero is None else stored - weight.zero.astype(np.float32).reshape(along)
     return np.asarray(stored * scale, np.float32)
 
 

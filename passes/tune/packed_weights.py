@@ -2,15 +2,13 @@
 
 A · DequantizeLinear(B, s, z)  ->  com.microsoft MatMulNBits(A, B', s', z')      B of int4 or uint4, in blocks along the axis summed over
 
-The same of a Gemm that scales nothing; its bias is added behind.
+The same of a Gemm: its operand is turned in front, alpha goes into the scales, and its bias is added behind.
 
 As DequantizeLinear and MatMul it takes ten times as long, since the weights are dequantised in every run; where onnxruntime's own optimiser
 writes MatMulNBits, it rounds the activations to 8 bits as well. Weights of 8 bits have no such kernel that computes in floats and is fast.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -21,8 +19,6 @@ from ..rule.rewrite import Bindings, Contract, Rewrite
 
 BITS, SMALLEST, LARGEST = 4, 16, 256
 """Of a weight; the blocks that MatMulNBits takes are powers of two."""
-PLAIN: Mapping[str, float] = {"transA": 0, "alpha": 1.0, "beta": 1.0}
-"""What a Gemm has that is a product and a sum."""
 MIDDLE = {"int4": 8, "uint4": 0}
 """What is added to a stored integer to make it 0 to 15, as MatMulNBits has it. Where it is given no zero points, it takes 8 for them."""
 
@@ -48,8 +44,6 @@ def unless(graph: Graph, found: Bindings) -> str | None:
         return "the weight is not in blocks along the axis that is summed over"
     if found["zero"] and graph.value(found["zero"]) is None:
         return "the zero points of the weight are no constant"
-    if found.root.kind == "Gemm" and any(graph.attribute(found.root, name) not in (plain, None) for name, plain in PLAIN.items()):
-        return "the product is scaled, or its operand is turned"
     return None if (graph.tensor(found["a"]).shape or ()) else "the rank of the operand is not known"
 
 
@@ -65,7 +59,7 @@ def build(b: Builder, found: Bindings) -> str:
     middle = MIDDLE[graph.tensor(found["weight"]).dtype]
     operands = [
         b.array(_nibbles(weight, middle, block).reshape(columns, -1, block // 2), "uint8", "packed"),
-        b.array(np.ascontiguousarray(scale.T).reshape(-1), "fp32", "scales"),
+        b.array((np.ascontiguousarray(scale.T) * np.float32(_number(graph, found.root, "alpha"))).reshape(-1), "fp32", "scales"),
     ]
     if found["zero"]:
         zero = graph.value(found["zero"])
@@ -74,10 +68,20 @@ def build(b: Builder, found: Bindings) -> str:
     elif middle == 0:
         operands.append(b.array(np.zeros((columns, -(-scale.shape[0] // 2)), np.uint8), "uint8", "zeros"))
     kind = {"K": rows, "N": columns, "bits": BITS, "block_size": block}
-    node = graph.node("MatMulNBits", [found["a"], *operands], domain="com.microsoft", hint=b.hint, **kind)
+    turn = found.root.kind == "Gemm" and graph.attribute(found.root, "transA")
+    read = b.op("Transpose", found["a"], perm=(1, 0)) if turn else found["a"]
+    node = graph.node("MatMulNBits", [read, *operands], domain="com.microsoft", hint=b.hint, **kind)
     b.nodes.append(node)
-    bias = found.root.inputs[2] if len(found.root.inputs) > 2 else ""
-    return b.add(node.outputs[0], bias) if bias else node.outputs[0]
+    bias, beta = found.root.inputs[2] if len(found.root.inputs) > 2 else "", _number(graph, found.root, "beta")
+    if not bias or not beta:
+        return node.outputs[0]
+    return b.add(node.outputs[0], bias if beta == 1.0 else b.mul(bias, beta))
+
+
+def _number(graph: Graph, node: Node, name: str) -> float:
+    """A factor of a Gemm; 1 where it has none."""
+    value = graph.attribute(node, name)
+    return value if node.kind == "Gemm" and isinstance(value, float) else 1.0
 
 
 def _turned(graph: Graph, node: Node) -> bool:
@@ -98,7 +102,7 @@ MATMUL_BITS = Rewrite(
     name="matmul_nbits",
     summary="A · DequantizeLinear(B) -> com.microsoft MatMulNBits(A, B)   B of int4 or uint4 in blocks",
     operators=("MatMul", "Gemm"),
-    emits=("com.microsoft::MatMulNBits", "Add"),
+    emits=("com.microsoft::MatMulNBits", "Add", "Mul", "Transpose"),
     contract=Contract("reassociates"),
     match=match,
     unless=unless,

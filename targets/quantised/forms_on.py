@@ -67,6 +67,14 @@ def choices_on(device: Device, view: OperatorView) -> tuple[Choice, ...]:
     return (*preferred.values(), *(Choice(possible[form]) for form in FORMS if form in possible and form not in preferred))
 
 
+def stored_forms(device: Device, view: OperatorView) -> tuple[Form, ...]:
+    """The forms of all `weights` lines that are about the operator, in their order, beside activations in floats. The first of a width is
+    how weights are rounded; the others hold weights that lie on such grids already."""
+    widest = next((name for name in FLOAT_FORMS if _runs_in_float(device, view, name)), "")
+    found = (_weight_only(device, view, line, widest) for line in device.weights if not line.activations)
+    return tuple(dict.fromkeys(form for form in found if form is not None))
+
+
 def _possible(device: Device, view: OperatorView) -> Iterator[Form]:
     """What its table and its `weights` lines allow; of several forms of a name the first that is allowed."""
     floats = [name for name in FLOAT_FORMS if _runs_in_float(device, view, name)]

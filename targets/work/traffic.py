@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..cost import INDEXED, home_memory, operator_flops, peak_rate, runs_once, tensor_bytes, weights_memory
+from ..cost import home_memory, operator_flops, peak_rate, runs_once, takes_rows, tensor_bytes, weights_memory
 from ..model import Device, Memory, Target
 from ..operator_view import OperatorView
 
@@ -38,8 +38,7 @@ def kernel_traffic(views: Sequence[OperatorView], compute_dtype: str) -> Traffic
         made = sum(tensor_bytes(t, compute_dtype) for t in view.outputs.values())
         for place, tensor in enumerate(view.inputs.values()):
             size = tensor_bytes(tensor, compute_dtype)
-            indexed = place == 0 and view.operator in INDEXED and not view.domain
-            reads[tensor.name] = reads.get(tensor.name, 0.0) + (min(size, made) if indexed else size)
+            reads[tensor.name] = reads.get(tensor.name, 0.0) + (min(size, made) if takes_rows(view, place) else size)
         for tensor in view.outputs.values():
             writes[tensor.name] = writes.get(tensor.name, 0.0) + tensor_bytes(tensor, compute_dtype)
     return Traffic(

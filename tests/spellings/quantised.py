@@ -85,7 +85,8 @@ def rounded_to_grid(s: Sketch) -> str:
 
 
 def in_blocks(s: Sketch) -> str:
-    """A product with a matrix of 4 bits, of which the last block may be shorter; as a Gemm also with the matrix turned, and a bias."""
+    """A product with a matrix of 4 bits, of which the last block may be shorter; as a Gemm also with the matrix or the operand
+    turned, scaled, and with a bias."""
     block, n, gemm = s.pick(16, 32), s.integer(2, 5), s.flip()
     k, random, turned = block * s.integer(1, 2) + s.pick(0, 4), np.random.default_rng(s.integer(0, 9)), gemm and s.flip()
     blocks = -(-k // block)
@@ -96,8 +97,12 @@ def in_blocks(s: Sketch) -> str:
     weight = s.once(s.op("DequantizeLinear", *given, axis=s.pick(1, -1) if turned else s.pick(0, -2), block_size=block))
     if not gemm:
         return str(s.op("MatMul", s.input((*s.shape(0, 2), 2, k)), weight))
-    bias = [s.constant(random.normal(size=s.pick((n,), (1, n), (1,))).astype(s.dtype))] if s.flip() else []
-    return str(s.op("Gemm", s.input((2, k)), weight, *bias, **({"transB": 1} if turned else {})))
+    shape = s.pick((n,), (1, n), (1,), (), (2, 1), (2, n))
+    bias = [s.constant(random.normal(size=shape).astype(s.dtype)) if s.flip() else s.input(shape)] if s.flip() else []
+    across = s.flip()
+    scaled = {name: s.pick(0.5, -2.0, 0.0) for name in ("alpha", "beta") if s.flip()}
+    attributes = {**({"transB": 1} if turned else {}), **({"transA": 1} if across else {}), **scaled}
+    return str(s.op("Gemm", s.input((k, 2) if across else (2, k)), weight, *bias, **attributes))
 
 
 def quantised_on_the_run(s: Sketch) -> str:

@@ -100,6 +100,8 @@ def compile_entries(
     source = shared.compiled
     kept = _Kept() if state is None else _kept(source, machine, state, entries, sizes, shapes or {}, clock)
     common: dict[str, Any] = {"emulate": emulate, "progress": progress, "whole": False, **options}
+    if precision is not None and precision.precision == "fp32":
+        common["precision"] = precision
     with crash_saved(repro_folder(out)), tempfile.TemporaryDirectory(prefix="autoglmc-") as scratch:
         results: dict[str, CompileResult] = {}
         for name in entries:

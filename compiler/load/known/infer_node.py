@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ....passes.contrib_types.stand_ins import STAND_INS, Scribe
+from ....passes.contrib_types.stand_ins import STAND_INS, Scribe, whole
 from .types import sizes_of
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ class NodeInference:
             return {}
         attributes = {item.name: helper.get_attribute_value(item) for item in node.attribute}
         ranks = {name: len(sizes) for name in node.input if (sizes := sizes_of(types.get(name))) is not None}
-        scribe = Scribe(node, attributes, ranks, "\0")
+        wholes = {name: kind for name in node.input if (kind := whole(types.get(name))) is not None}
+        scribe = Scribe(node, attributes, ranks, wholes, "\0")
         try:
             writer(scribe)
         except (KeyError, IndexError, TypeError, ValueError):  # an attribute that the operator must have is missing

@@ -37,10 +37,10 @@ def fit_weights(graph: Graph, forms: Mapping[str, Form], samples: Sequence[Mappi
     """forms: by the first tensor that an operator writes. own: those that are in few bits already, and stay as they are. Where a sample
     makes a number that is not finite, weights are rounded to the nearest step. Raises ModelError where the model does not run on a
     sample."""
-    made, finer = dict(own.made), dict[str, float]()
+    made, finer, kept = dict(own.made), dict[str, float](), own.kept("w4")
     by_read: dict[str, list[Node]] = {}
     for node in graph.nodes:
-        open_ = node.writes and node.writes[0] in forms and node.writes[0] not in own.products
+        open_ = node.writes and node.writes[0] in forms and node.writes[0] not in kept
         if open_ and forms[node.writes[0]].block and is_product(graph, node):
             by_read.setdefault(node.inputs[0], []).append(node)
     for group in _groups(graph, by_read):
@@ -50,6 +50,7 @@ def fit_weights(graph: Graph, forms: Mapping[str, Form], samples: Sequence[Mappi
                 with doing("fitting weights to the samples"):
                     _fit(graph, node, forms[node.writes[0]], second[read].astype(np.float64), made, finer)
                 graph.tensors.release(node.inputs[1])
+    finer |= {name: 0.0 for name in own.kept("w8") if name in finer}  # in 8 bits they lose nothing
     return FittedWeights(BlockRounding({}, made), finer)
 
 

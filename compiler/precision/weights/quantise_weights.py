@@ -14,7 +14,7 @@ from typing import Any
 from ....passes.graph.graph import Graph
 from ....passes.precision.block_rounding import BlockRounding
 from ....passes.precision.eligible import kept_forms
-from ....passes.precision.weight_forms import in_blocks_of_4, weight_forms
+from ....passes.precision.weight_forms import grids_on, in_blocks_of_4, weight_forms
 from ....targets.model import Target
 from ....targets.precision import Form
 from ...bundle.precision_record import UnitRecord
@@ -98,7 +98,7 @@ def quantise_weights(
             samples = _samples(loaded, request, form)
     blocks = in_blocks_of_4(graph, target) if request.form != "w8" else {}
     with stage("look for grids"):
-        own = own_grids(graph, blocks)
+        own = own_grids(graph, lambda node: grids_on(graph, target, node), ("w4", "w8") if request.form != "w8" else ("w8",))
     fitted = FittedWeights(BlockRounding({}, own.made), {})
     if samples is not None and request.weights_method == "gptq":
         with stage("fit weights"):
@@ -111,18 +111,19 @@ def quantise_weights(
     with stage("quantise"):
         model, record = in_forms(loaded, graph, forms, {}, fitted.rounding, None, units)
     data, split = (None, None) if samples is None else (samples.data, samples.split)
-    notes = (*_notes(request, samples, own), *notes_on_samples(split))
+    notes = (*own.notes(wanted), *_notes(request, samples, forms, own), *notes_on_samples(split))
     return QuantisedModel(model=MemoryModel(model, where), record=record, choice=None, data=data, split=split, notes=notes)
 
 
-def _notes(request: PrecisionRequest, samples: _Samples | None, own: OwnGrids) -> tuple[str, ...]:
+def _notes(request: PrecisionRequest, samples: _Samples | None, written: Mapping[str, Form], own: OwnGrids) -> tuple[str, ...]:
     if request.precision == "int8":
         return (WITHOUT_DATA,)
-    notes = [own.note] if own.products else []
-    if samples is not None and request.weights_method == "gptq" and not (own.products and len(own.products) == own.asked):
-        which = "other weights" if own.products else "weights"
-        notes.append(f"{which} in 4 bits are fitted to {count(len(samples.fitted), 'calibration sample')} (gptq)")
-    return tuple(notes)
+    kept = own.kept("w4")
+    fitted = [name for name, form in written.items() if form.name == "w4" and name not in kept]
+    if samples is None or request.weights_method != "gptq" or not fitted:
+        return ()
+    which = "other weights" if kept else "weights"
+    return (f"{which} in 4 bits are fitted to {count(len(samples.fitted), 'calibration sample')} (gptq)",)
 
 
 def _samples(loaded: LoadedModel, request: PrecisionRequest, form: SampleForm | None) -> _Samples:
@@ -146,11 +147,11 @@ def _wanted(
 ) -> tuple[Mapping[str, Form], tuple[UnitRecord, ...]]:
     """Forms of operators, by the first tensor that each writes, and what they were chosen from. sha256: of the model's file."""
     if request.form is not None:
-        forms = weight_forms(graph, target, request.form, own.products)
+        forms = weight_forms(graph, target, request.form, own.forms)
         return forms, rows_of_weights(graph, target, forms)
     assert samples is not None, "auto has data"
     outputs = [name for name in float_outputs(graph) if name not in samples.form.left_out]
-    found = candidates(graph, target, WeightPrices(target, rules_for(target, frozenset())))
+    found = candidates(graph, target, WeightPrices(target, rules_for(target, frozenset())), own.forms)
     key = key_of_file(sha256, samples.census.sha256, f"weights {request.weights_method} {outputs} {samples.form.given}")
     judge = judge_weights(graph, outputs, samples.measured, fitted.rounding)
     choice = choose_weights(judge, found, fitted, key, least)

@@ -94,6 +94,17 @@ def test_groups_make_what_all_at_once_makes(monkeypatch: pytest.MonkeyPatch) -> 
             assert 0 < groups.finer[node.writes[0]] < 0.5
 
 
+def test_sizes_of_caches_that_the_caller_gives(tmp_path: Path) -> None:
+    """As onnxruntime-genai's exports have them: what a head is wide is named."""
+    model = decoder(SPEC)
+    for value in (*model.graph.input, *model.graph.output):
+        if value.name.startswith(("past.", "present.")):
+            value.type.tensor_type.shape.dim[3].dim_param = "head"
+    request = request_of("int4", texts(4))
+    made = compile_entries(model, "x86_cpu", STEPS, state=STATE, shapes={"head": SPEC.width}, precision=request, output=tmp_path / "b")
+    assert made.verified and made.manifest.precision is not None and made.manifest.precision.accuracy[0].cosine > 0.9
+
+
 @pytest.mark.parametrize(
     ("sample", "message"),
     [

@@ -92,3 +92,29 @@ def test_units_in_integers_keep_theirs(operator: str, integers: bool) -> None:
     graph = Graph(model(operator, 0, 0, False, None, integers))
     decisions = apply(graph, TUNE["ort"])
     assert "plain_weights" not in {decision.rule for decision in decisions if decision.taken}
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 99), st.sampled_from([np.int8, np.uint8]), st.booleans(), st.booleans(), st.integers(5, 12))
+def test_blocks_are_widened_to_the_same_numbers(seed: int, kind: type, zero: bool, turned: bool, rows: int) -> None:
+    """Of 4 elements; the last may be shorter."""
+    random, blocks = np.random.default_rng(seed), -(-rows // 4)
+    limits = np.iinfo(kind)
+    arrays = {
+        "w": random.integers(limits.min, limits.max + 1, (rows, 3)).astype(kind),
+        "s": random.uniform(1e-3, 1e-2, (blocks, 3)).astype(np.float32),
+        **({"z": random.integers(limits.min, limits.max + 1, (blocks, 3)).astype(kind)} if zero else {}),
+    }
+    constants = [numpy_helper.from_array(np.ascontiguousarray(array.T if turned else array), name) for name, array in arrays.items()]
+    nodes = [
+        helper.make_node("DequantizeLinear", list(arrays), ["d"], axis=int(turned), block_size=4),
+        helper.make_node("Gemm", ["x", "d"], ["y"], transB=int(turned)),
+    ]
+    ends = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in (("x", (2, rows)), ("y", (2, 3)))]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], constants)
+    before = infer(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10))
+    after = Graph(before)
+    apply(after, TUNE["ort"])
+    assert not [node for node in after.nodes if node.operator == "DequantizeLinear"]
+    fed = feeds(before, seed)
+    np.testing.assert_array_equal(run(emitted(after), fed)[0], run(before, fed)[0])

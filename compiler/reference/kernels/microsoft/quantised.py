@@ -131,6 +131,26 @@ def matmul_nbits(call: Call) -> tuple[Value, ...]:
     return (y if call.input(5) is None else y + call.input(5),)
 
 
+def gather_blocks(call: Call) -> tuple[Value, ...]:
+    """Rows of a table in blocks along an axis. Bytes may have two numbers of 4 bits each, and without zero points 0 is in their middle."""
+    bits, block = int(call.attributes.get("bits", 4)), int(call.attributes.get("block_size", 128))
+    data, zero = call.inputs[0], call.input(3)
+    rank = data.ndim
+    gathered, along = (int(call.attributes.get(name, default)) % rank for name, default in (("gather_axis", 0), ("quantize_axis", 1)))
+    in_bytes = data.dtype == np.uint8 and call.dtypes[0] == "uint8"
+    if in_bytes and bits == 4:
+        size = 2 * data.shape[-1]
+        data, zero = _unpacked(data, bits, size), None if zero is None else _unpacked(zero, bits, call.inputs[2].shape[-1])
+    middle = 2 ** (bits - 1) if in_bytes else 0
+
+    def spread(values: Value) -> Value:
+        return np.repeat(np.asarray(values), block, axis=along).take(range(data.shape[along]), axis=along)
+
+    zeros: Any = middle if zero is None else spread(wide(zero))
+    real = (wide(data) - zeros) * spread(call.inputs[2]).astype(np.float64)
+    return (np.take(real, wide(call.inputs[1]), axis=gathered),)
+
+
 KERNELS: Mapping[str, Kernel] = {
     "QuantizeLinear": quantize,
     "DequantizeLinear": dequantize,
@@ -149,4 +169,5 @@ KERNELS: Mapping[str, Kernel] = {
     "MatMulIntegerToFloat": matmul_to_float,
     "DynamicQuantizeMatMul": dynamic_matmul,
     "MatMulNBits": matmul_nbits,
+    "GatherBlockQuantized": gather_blocks,
 }

@@ -195,6 +195,25 @@ CASES: dict[str, tuple[str, list[Any], dict[str, Any], int]] = {
         {"K": 40, "N": 6, "bits": 8, "block_size": 16},
         1,
     ),
+    "GatherBlockQuantized": (
+        "GatherBlockQuantized",
+        [bytes_(5, 20), np.array([[0, 4], [2, -1]]), scale(5, 3)],
+        {"bits": 4, "block_size": 16},
+        1,
+    ),
+    "GatherBlockQuantized zeros": (
+        "GatherBlockQuantized",
+        [bytes_(5, 20), np.array([3]), scale(5, 3), bytes_(5, 2)],
+        {"bits": 4, "block_size": 16, "gather_axis": 0, "quantize_axis": 1},
+        1,
+    ),
+    "GatherBlockQuantized 8": (
+        "GatherBlockQuantized",
+        [bytes_(5, 40), np.array([3, 0]), scale(5, 3), bytes_(5, 3)],
+        {"bits": 8, "block_size": 16, "gather_axis": 0, "quantize_axis": 1},
+        1,
+    ),
+    "GatherBlockQuantized 8 middle": ("GatherBlockQuantized", [bytes_(5, 40), np.array(3), scale(5, 3)], {"bits": 8, "block_size": 16}, 1),
     "QuantizeLinear": ("QuantizeLinear", [real(3, 40), scale(40), bytes_(40).astype(np.uint16)], {"axis": 1}, 1),
     "DequantizeLinear": ("DequantizeLinear", [bytes_(3, 40).astype(np.int16), scale(), np.int16(3)], {}, 1),
 }
