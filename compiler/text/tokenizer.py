@@ -94,7 +94,7 @@ class Tokenizer:
         return word if isinstance(word, str) else ""
 
     def twice_begun(self, ids: Sequence[int]) -> str:
-        """What is to be said of a prompt that begins with the token that begins a text, and got it from the tokenizer once more; "" else."""
+        """What is to be said of a prompt that has the token that begins a text, and got it from the tokenizer once more; "" else."""
         word = self.special("bos_token")
         begin = self._own.token_to_id(word) if word else None
         return f"the prompt begins with {word} twice: the tokenizer adds one" if begin is not None and list(ids[:2]) == [begin] * 2 else ""

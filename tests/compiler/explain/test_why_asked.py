@@ -1,5 +1,5 @@
-"""`why` of several models and of a deploy file, on the command line and in Python: each entry as it is compiled; and in which way of writing
-a step an operator is there."""
+"""`why` of several models and of a deploy file, on the command line and in Python: each entry as it is compiled; and in which way of
+writing a step an operator is there."""
 
 from __future__ import annotations
 
