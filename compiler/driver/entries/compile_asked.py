@@ -47,6 +47,9 @@ def compile_asked(
         sizes = {**(bucket_shapes(target, buckets[0]) if buckets else {}), **(shapes or {})}
         return compile_model(next(iter(models.values())), target, shapes=sizes, **alone, **options)
     check_of_one_entry(alone)
+    if options.get("inputs") and (len(models) > 1 or state is not None):
+        what = "--inputs is for a model as it stands: steps with states, and models that are joined, are compared on inputs that are made"
+        raise UsageError(what, help="leave out --inputs")
     if len(models) == 1:
         entries = asked_entries(buckets, target, state)
         return compile_entries(next(iter(models.values())), target, entries, state=state, shapes=shapes, **options)

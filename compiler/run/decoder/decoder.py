@@ -24,7 +24,7 @@ from ..generation import of_caller, slots_at
 from ..session import Session
 from ..turn import Turn
 from .caches import Caches
-from .entry_run import EntryRun, Loaded, of_entries
+from .entry_run import EntryRun, Loaded, all_beside, of_entries
 from .sampling import Sampling
 from .token_rows import fill_up
 from .tokens import OwnTokens, Tokens
@@ -161,8 +161,7 @@ class Decoder:
 
     def fork(self) -> Decoder:
         """Another session that goes on from here with caches of its own; weights are shared where the runtimes allow it."""
-        memory = ArenaMemory(*self._size)
-        return self.forked({name: one.beside(memory) for name, one in self._each.items()}, memory)
+        return self.forked(*all_beside(self._each, self._size))
 
     def forked(self, each: Mapping[str, EntryRun], memory: ArenaMemory) -> Decoder:
         """The same, in an arena that its entries are bound to already."""
