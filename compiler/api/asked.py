@@ -57,7 +57,7 @@ def asked_of(
     deploy: str | os.PathLike[str] | None,
 ) -> Asked:
     """Raises UsageError for arguments that are missing, contradict each other or cannot be read, and as `deployed`, `load_target`."""
-    words, joined = _words(buckets), names_of(links)
+    words, joined = _words(buckets), _strings(links, "links", 'for example links=["embed.rows=decoder.inputs_embeds"]')
     if deploy is not None:
         beside = {"model": model, "target": target, "shapes": shapes, "states": state, "buckets": words, "links": joined}
         odd = next((name for name, value in beside.items() if value), None)
@@ -91,19 +91,28 @@ def _deployed(path: Path) -> Asked:
 
 
 def state_of(
-    states: str | Iterable[str], max_length: int | None, given: str | Iterable[str], cache_dtype: str | None
+    states: str | Iterable[str] | Mapping[str, str], max_length: int | None, given: str | Iterable[str], cache_dtype: str | None
 ) -> StateRequest | None:
     """What is said of caches, or of states; None where nothing is. Raises UsageError."""
     if cache_dtype not in (None, "fp16"):
         raise UsageError(f"cache_dtype is 'fp16' or None, not {cache_dtype!r}")
     if max_length is not None and (not isinstance(max_length, int) or max_length < 2):
         raise UsageError(f"max_length is a whole number of tokens, at least 2, not {max_length!r}")
-    return state_request(names_of(states), max_length, names_of(given), cache_dtype or "")
+    pairs = [f"{past}={present}" for past, present in states.items()] if isinstance(states, Mapping) else states
+    words = _strings(pairs, "states", 'for example states="past.*=present.*"')
+    return state_request(words, max_length, _strings(given, "given", "names of inputs"), cache_dtype or "")
+
+
+def _strings(words: Any, name: str, help: str) -> tuple[str, ...]:
+    found = names_of(words) if isinstance(words, Iterable) else ()
+    if not isinstance(words, Iterable) or not all(isinstance(word, str) for word in found):
+        raise UsageError(f"{name} are texts, not {words!r}", help=help)
+    return found
 
 
 def _words(buckets: Buckets) -> tuple[str, ...]:
     if not isinstance(buckets, Mapping):
-        return names_of(buckets)
+        return _strings(buckets, "buckets", ANY_FORM)
     return tuple(_word(name, size) for name, size in buckets.items())
 
 

@@ -57,7 +57,7 @@ def compile(
     compress: bool = False,
     no_fallback: bool = False,
     resident: int | None = None,
-    states: str | Iterable[str] = (),
+    states: str | Iterable[str] | Mapping[str, str] = (),
     max_length: int | None = None,
     given: str | Iterable[str] = (),
     cache_dtype: str | None = None,

@@ -29,7 +29,7 @@ def why(
     device: str | None = None,
     effort: float = 1.0,
     tries: int = TRIES,
-    states: str | Iterable[str] = (),
+    states: str | Iterable[str] | Mapping[str, str] = (),
     max_length: int | None = None,
     given: str | Iterable[str] = (),
     cache_dtype: str | None = None,

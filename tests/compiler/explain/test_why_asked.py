@@ -144,6 +144,8 @@ def test_words_that_mean_nothing_are_refused(
         ({"model": "alone.onnx", "deploy": "agent.hw"}, "model and deploy exclude each other"),
         ({"model": {"a b": "alone.onnx"}, "target": "x86_cpu"}, "'a b' cannot name a model"),
         ({"model": "alone.onnx", "target": "x86_cpu", "buckets": {"decode": "one"}}, "buckets['decode'] is 'one'"),
+        ({"model": "alone.onnx", "target": "x86_cpu", "buckets": 5}, "buckets are texts, not 5"),
+        ({"model": "alone.onnx", "target": "x86_cpu", "states": [3]}, "states are texts, not [3]"),
         ({"model": "alone.onnx", "target": "x86_cpu", "max_length": 8}, "--max-length needs --state"),
         ({"model": "alone.onnx", "target": "x86_cpu", "states": "a=b", "max_length": 1}, "at least 2, not 1"),
         ({"model": "alone.onnx", "target": "x86_cpu", "states": "a=b", "cache_dtype": "fp8"}, "cache_dtype is 'fp16' or None"),
