@@ -121,7 +121,10 @@ def _parts(loaded: Bundle, pictures: Pictures) -> Parts | None:
         help = "compile the model with --state 'past.*=present.*' --max-length N --bucket decode"
         raise UsageError("the bundle keeps no caches: tokens cannot follow each other", where=where, help=help)
     parts = Parts(manifest) if manifest.links else None
-    if (pictures.any or pictures.release_encoder) and (parts is None or parts.encoder is None):
+    wanted = pictures.any or pictures.release_encoder
+    if wanted and parts is not None and parts.unclear:
+        parts.check_sees()
+    if wanted and (parts is None or parts.encoder is None):
         help = "compile the one that does beside it, with --link MODEL.OUTPUT=DECODER.INPUT@image"
         raise UsageError("no model of the bundle sees images", where=where, help=help)
     return parts
