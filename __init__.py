@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from autoglmc.compiler.api.check import CheckReport, check
     from autoglmc.compiler.api.compile import compile
     from autoglmc.compiler.api.verify import verify
-    from autoglmc.compiler.api.why import WhyChange, WhyDevice, WhyGroup, WhyNode, WhyReport, why
+    from autoglmc.compiler.api.why import why
+    from autoglmc.compiler.api.why_report import WhyChange, WhyDevice, WhyGroup, WhyNode, WhyReport, WhyWay
     from autoglmc.compiler.bundle.verification_record import SegmentVerdict, StageVerdict
     from autoglmc.compiler.driver.compile_model import compile_model
     from autoglmc.compiler.driver.result import CompileResult
@@ -90,6 +91,7 @@ __all__ = [
     "WhyGroup",
     "WhyNode",
     "WhyReport",
+    "WhyWay",
     "__version__",
     "check",
     "compile",
@@ -105,7 +107,8 @@ _MODULES = {
     "autoglmc.compiler.api.check": ("CheckReport", "check"),
     "autoglmc.compiler.api.compile": ("compile",),
     "autoglmc.compiler.api.verify": ("verify",),
-    "autoglmc.compiler.api.why": ("WhyChange", "WhyDevice", "WhyGroup", "WhyNode", "WhyReport", "why"),
+    "autoglmc.compiler.api.why": ("why",),
+    "autoglmc.compiler.api.why_report": ("WhyChange", "WhyDevice", "WhyGroup", "WhyNode", "WhyReport", "WhyWay"),
     "autoglmc.compiler.bundle.verification_record": ("SegmentVerdict", "StageVerdict"),
     "autoglmc.compiler.driver.compile_model": ("compile_model",),
     "autoglmc.compiler.driver.result": ("CompileResult",),

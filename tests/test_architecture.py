@@ -121,8 +121,8 @@ ARROWS: dict[str, set[str]] = {
     },
     "compiler/relax": {"compiler/hw", "targets"},
     "compiler/explain": {
-        "compiler/bundle", "compiler/emit", "compiler/inputs", "compiler/load", "compiler/pipeline", "compiler/plan", "compiler/state",
-        "compiler/verify", "passes/graph", "passes/place", "passes/rule", "targets",
+        "compiler/bundle", "compiler/driver", "compiler/emit", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/pipeline",
+        "compiler/plan", "compiler/state", "compiler/verify", "passes/graph", "passes/place", "passes/rule", "targets",
     },
     "compiler/calibrate": {
         "compiler/bundle", "compiler/devices", "compiler/driver", "compiler/hw", "compiler/inputs", "compiler/plan", "compiler/run",
@@ -162,7 +162,7 @@ ARROWS: dict[str, set[str]] = {
     "passes/stages.py": {"passes/graph", "passes/layout", "passes/library.py", "passes/rule", "passes/simplify"},
     "compiler/api": {
         "compiler/driver", "compiler/explain", "compiler/hw", "compiler/inputs", "compiler/load", "compiler/precision", "compiler/prune",
-        "compiler/run", "compiler/surgery", "compiler/verify", "targets",
+        "compiler/run", "compiler/state", "compiler/surgery", "compiler/verify", "targets",
     },
 }  # fmt: skip
 """A folder (or a file that lies beside folders), and what it may import besides itself. TYPE_CHECKING imports count."""

@@ -58,7 +58,7 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "Results",
         (
             *("CompileResult", "VerifyReport", "SegmentVerdict", "StageVerdict", "TensorDifference", "CheckReport", "CheckResult"),
-            *("WhyReport", "WhyGroup", "WhyNode", "WhyDevice", "WhyChange"),
+            *("WhyReport", "WhyGroup", "WhyNode", "WhyDevice", "WhyChange", "WhyWay"),
         ),
     ),
     ("Targets", ("Target",)),

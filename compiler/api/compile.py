@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from ...targets.model import Target
 from ..activity import Limits, limited
-from ..driver.compile_model import compile_model
+from ..driver.entries.compile_asked import compile_asked
 from ..inputs.samples import Given
 from ..precision.asked_accuracy import asked_accuracy
 from ..precision.request import request_of
 from ..prune.request import precision_beside, prune_request
 from ..run.bundle import Bundle
-from .arguments import arrays_of, effort_of, given_of, names_of, sizes_of, target_of
+from .arguments import arrays_of, effort_of, given_of, names_of
+from .asked import Buckets, asked_of, state_of
 
 if TYPE_CHECKING:
     from ..driver.search_budget import SearchBudget
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 
 def compile(
-    model: Model,
-    target: str | os.PathLike[str] | Target,
+    model: Model | Mapping[str, Model] | None = None,
+    target: str | os.PathLike[str] | Target | None = None,
     *,
     shapes: Shapes | None = None,
     output: str | os.PathLike[str] | None = None,
@@ -56,10 +57,18 @@ def compile(
     compress: bool = False,
     no_fallback: bool = False,
     resident: int | None = None,
+    states: str | Iterable[str] | Mapping[str, str] = (),
+    max_length: int | None = None,
+    given: str | Iterable[str] = (),
+    cache_dtype: str | None = None,
+    buckets: Buckets = (),
+    links: str | Iterable[str] = (),
+    deploy: str | os.PathLike[str] | None = None,
 ) -> Bundle:
     """Compiles a model for a target into a bundle, writes it to a folder and loads it.
 
-    - model: a path, an onnx.ModelProto or an onnx_graphsurgeon.Graph; it is not changed.
+    - model: a path, an onnx.ModelProto or an onnx_graphsurgeon.Graph; it is not changed. Several that become one bundle: a mapping from
+      names to them, joined by `links`.
     - target: a .hw file, the name of a stock target, or what `load_target` returns.
     - shapes: sizes of the model's dynamic dims, by dim name (an int) or for a whole input (a tuple): `{"batch": 1}`.
     - output: the bundle's folder; an older bundle there is replaced. By default `model.<target>/` beside the model's file; for a model
@@ -103,6 +112,14 @@ def compile(
       segment runs only on the runtime and the versions that it was compiled for, and no CPU can take its place.
     - resident: bytes of weights that sessions of the bundle may hold in private memory; the others are read from its file where that is
       mapped. The file is larger by the forms in which the kernels here want them.
+    - states: inputs that are caches, and outputs that take their place, "past.*=present.*", `*` being the same in both; they stay in the
+      bundle's memory. max_length: tokens that they hold at most; without it they are states of one shape, which every run replaces.
+    - given: inputs that whoever steps gives, although they follow from the number of tokens. cache_dtype: "fp16" keeps caches so.
+    - buckets: entries of the bundle: tokens that a step of a decoder takes, `{"prefill": 128, "decode": 1}`, or sizes of dims,
+      `{"short": {"seq": 8}}`; or words as `--bucket` takes them.
+    - links: of several models, "vision.features=decoder.inputs_embeds@image": an output that another one reads, without a copy.
+    - deploy: a .hw file whose `deploy` block says all of that, in place of model, target, shapes and what stands above; the bundle is
+      `NAME.<target>/` beside it by default.
     - time_limit: seconds that one run of the model or of the bundle may take here, or loading it, or evaluating the model in float64;
       TimeLimit is raised beyond it. By default none but for the evaluation (300 s).
 
@@ -125,29 +142,29 @@ def compile(
         None if save_quantized is None else Path(save_quantized),
         weights_method,
     )
+    state = state_of(states, max_length, given, cache_dtype)
+    asked = asked_of(model, target, shapes, state, buckets, links, deploy)
+    place = None if output is None else Path(os.fspath(output))
+    if deploy is not None and place is None:
+        place = Path(deploy).parent / f"{asked.name}.{asked.target.name}"
+    common: dict[str, Any] = {
+        "output": place,
+        "verify": verify,
+        "emulate": emulate,
+        "effort": effort_of(effort),
+        "inputs": given_of(inputs),
+        "disable": names_of(disable),
+        "passes": passes,
+        "search": search,
+        "require_verified": require_verified,
+        "sign": sign,
+        "progress": progress,
+        "objective": objective,
+        "precision": numbers,
+        "accuracy": asked_accuracy(accuracy),
+        "compress": compress,
+        "resident": resident,
+    }
+    alone = {"expect": arrays_of(expect, "expect"), "prune": pruned, "no_fallback": no_fallback}
     with limited(Limits(time_limit)):
-        result = compile_model(
-            model,
-            target_of(target),
-            shapes=sizes_of(shapes),
-            output=None if output is None else os.fspath(output),
-            verify=verify,
-            emulate=emulate,
-            effort=effort_of(effort),
-            inputs=given_of(inputs),
-            expect=arrays_of(expect, "expect"),
-            disable=names_of(disable),
-            passes=passes,
-            search=search,
-            require_verified=require_verified,
-            sign=sign,
-            progress=progress,
-            objective=objective,
-            precision=numbers,
-            prune=pruned,
-            accuracy=asked_accuracy(accuracy),
-            compress=compress,
-            no_fallback=no_fallback,
-            resident=resident,
-        )
-    return result.bundle
+        return compile_asked(asked.models, asked.target, **asked.words, alone=alone, **common).bundle

@@ -10,11 +10,11 @@ import click
 
 from ..errors import UsageError
 from .line.deploy import Words, deploy_option, told_of, words_of
-from .line.entry_options import asked_entries, entry_options
+from .line.entry_options import entry_options
 from .line.failures import NOT_VERIFIED
 from .line.invocation import read_target
 from .line.limit_options import limit_options
-from .line.model_words import models_json
+from .line.model_words import named_models
 from .line.options import (
     FILE,
     effort_option,
@@ -34,8 +34,6 @@ from .line.resident_option import COMPILE, resident_option
 
 if TYPE_CHECKING:
     from ...targets.model import Target
-    from ..driver.entries.compile_entries import Asked
-    from ..state.request import StateRequest
 
 VERBOSE = "Print every stage with its time, every guess that decided and every tensor compared."
 QUIET = "Print only the bundle's folder, or the error."
@@ -134,7 +132,8 @@ def compile_command(
     `autoglmc MODEL --target a16` is the same: the word `compile` may be left out. Several MODELs become one bundle, joined by --link.
     --deploy FILE reads all of that from a file.
     """
-    from ..driver.compile_model import compile_model
+    from ..driver.entries.compile_asked import check_joined, check_of_one_entry, compile_asked, several_entries
+    from ..driver.result import CompileResult
     from ..driver.search_budget import MOST_ATTEMPTS, SearchBudget
     from ..hw.buckets import bucket_shapes
     from ..load.bind_shapes import parse_shapes
@@ -160,16 +159,15 @@ def compile_command(
     if asked and (pareto is not None or stop_after is not None):
         raise UsageError(f"{'--pareto' if pareto is not None else '--stop-after'} and --accuracy exclude each other")
     state = state_request(states, max_length, given, cache_dtype or "")
-    if links and len(models) == 1:
-        raise UsageError("--link joins several models, and there is one", help="give the files of all of them")
-    model, several = models[0], state is not None or len(buckets) > 1 or len(models) > 1
-    single: dict[str, Any] = {"prune": pruned, "expect": expect, "no_fallback": no_fallback}
-    whole: dict[str, Any] = {"sign": sign, "compress": compress, "resident": resident}
-    (whole if len(models) == 1 else single).update(precision=numbers, accuracy=asked)
+    named: dict[str, Path] = named_models(models) if len(models) > 1 else {"": models[0]}
+    check_joined(named, links)
+    model, several = models[0], several_entries(named, buckets, state)
+    alone: dict[str, Any] = {"prune": pruned, "expect": expect, "no_fallback": no_fallback}
+    whole: dict[str, Any] = {"sign": sign, "compress": compress, "resident": resident, "precision": numbers, "accuracy": asked}
     if report is not None and (pareto is not None or stop_after is not None):
         raise UsageError(f"{'--pareto' if pareto is not None else '--stop-after'} and --report exclude each other")
     if several:
-        _check_entries(**single, report=report, pareto=pareto, stop_after=stop_after)
+        check_of_one_entry(alone | {"report": report, "pareto": pareto, "stop_after": stop_after})
     if resident is not None and (stop_after is not None or pareto is not None):
         raise UsageError(f"{'--pareto' if pareto is not None else '--stop-after'} and --resident exclude each other")
     if pareto is not None:
@@ -180,33 +178,29 @@ def compile_command(
         if deploy is not None and output is None:
             output = deploy.parent / f"{words.name}.{machine.name}"
         place = None if report is None else page_place(report, output, model, machine)
-        alone = "" if several or not buckets else buckets[0]
-        sizes = {**(bucket_shapes(machine, alone) if alone else {}), **parse_shapes(shapes)}
-        options: dict[str, Any] = {"shapes": sizes, "output": output, "effort": effort, "progress": tell}
+        bucket = "" if several or not buckets else buckets[0]
+        sizes = {**(bucket_shapes(machine, bucket) if bucket else {}), **parse_shapes(shapes)}
+        options: dict[str, Any] = {"output": output, "effort": effort, "progress": tell}
         options |= pass_arguments(**watched, show=tell.show)
         if stop_after is not None:
-            facts = _stop(stop_after, model, machine, options)
+            facts = _stop(stop_after, model, machine, options | {"shapes": sizes})
         else:
             options |= {"objective": objective, "verify": not no_verify, "emulate": emulate}
             options |= {"search": budget, "require_verified": required}
-            single["expect"] = None if expect is None else read_arrays(expect)
+            alone["expect"] = None if expect is None else read_arrays(expect)
             if pareto is not None:
-                return _pareto(pareto, model, machine, options | single | whole, out, bool(allow_unverified or required))
-            if len(models) > 1:
-                facts = models_json(models, links, buckets, machine, state, options | whole)
-            elif several:
-                facts = _entries(model, machine, asked_entries(buckets, machine, state), state, options | whole)
-            else:
-                result = compile_model(model, machine, **options, **single, **whole)
-                facts = result.as_json()
-                if place is not None:
-                    tell("explain the operators")
-                    saved = save_quantized if numbers is not None else save_pruned
-                    made: dict[str, Any] = (
-                        {"model": model, "shapes": sizes} if numbers is None and pruned is None else {"model": saved, "shapes": {}}
-                    )
-                    write_page(place, result, machine, effort=effort, **made)
-                    facts["report"] = str(place)
+                return _pareto(pareto, model, machine, options | {"shapes": sizes} | alone | whole, out, bool(allow_unverified or required))
+            said: dict[str, Any] = {"links": links, "buckets": buckets, "state": state, "shapes": parse_shapes(shapes)}
+            result = compile_asked(named, machine, **said, alone=alone, **options, **whole)
+            facts = result.as_json()
+            if isinstance(result, CompileResult) and place is not None:
+                tell("explain the operators")
+                saved = save_quantized if numbers is not None else save_pruned
+                made: dict[str, Any] = {"model": saved, "shapes": {}}
+                if numbers is None and pruned is None:
+                    made = {"model": model, "shapes": sizes}
+                write_page(place, result, machine, effort=effort, **made)
+                facts["report"] = str(place)
     _print(facts, machine, out, timings or out.verbose)
     if "report" in facts:
         out.note(f"wrote {facts['report']}")
@@ -218,23 +212,6 @@ def _stop(name: str, model: Path, target: Target, options: Mapping[str, Any]) ->
     from ..driver.compile_model import stop_after
 
     return stop_after(name, model, target, **options).as_json()
-
-
-def _entries(
-    model: Path, machine: Target, entries: Mapping[str, Asked], state: StateRequest | None, options: Mapping[str, Any]
-) -> dict[str, Any]:
-    from ..driver.entries.compile_entries import compile_entries
-
-    return compile_entries(model, machine, entries, state=state, **options).as_json()
-
-
-def _check_entries(**given: Any) -> None:
-    """Raises UsageError for an option that is about a bundle of one entry."""
-    for name, value in given.items():
-        if value:
-            raise UsageError(
-                f"--{name.replace('_', '-')} and several entries exclude each other", help="compile them one by one, with --shape"
-            )
 
 
 FRONTLESS = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .line.entry_options import asked_entries, function_options
+from .line.entry_options import function_options
 from .line.failures import NOT_VERIFIED
 from .line.limit_options import limit_options
 from .line.options import FILE, inputs_option, shape_option
@@ -86,6 +86,7 @@ def export_command(
 
 def _entries(buckets: Sequence[str], states: Sequence[str], max_length: int | None, given: Sequence[str]) -> Entries | None:
     """None where neither functions nor states are asked for."""
+    from ..driver.entries.asked_entries import asked_entries
     from ..export.functions import Entries, Wanted
     from ..state.request import state_request
 

@@ -14,6 +14,7 @@ from .line.image_options import Pictures, image_options
 from .line.limit_options import limit_options
 from .line.options import FILE, emulate_option, trust_option
 from .line.output import Output, echo_json, output_options
+from .line.prompt_text import prompt_of
 from .line.resident_option import resident_option
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ..text.tokenizer import Tokenizer
 
 TOKENIZER = "The model's tokenizer.json, or the folder that has it: files beside it say which tokens end a text, and how a chat is written."
+PROMPT_FILE = "A text file with the prompt, - for stdin; a line break at its end is left out."
 CHAT = "The prompt is what a user says: write it as the model's chat template does."
 END = "A token that ends the text, by its name or id, in place of those that the model's files name. Repeatable."
 STOP = "A text that ends the generation, and is not printed. Repeatable."
@@ -34,7 +36,8 @@ SEEDS = 1 << 31
 @click.command("generate", short_help="Text from a decoder's bundle, token by token.")
 @click.argument("bundle", type=FILE)
 @click.option("--tokenizer", required=True, type=FILE, help=TOKENIZER)
-@click.option("--prompt", required=True, metavar="TEXT", help="What the text goes on from.")
+@click.option("--prompt", metavar="TEXT", help="What the text goes on from.")
+@click.option("--prompt-file", type=FILE, metavar="FILE", help=PROMPT_FILE)
 @image_options
 @click.option("--chat", is_flag=True, help=CHAT)
 @click.option("--max-tokens", type=click.IntRange(1), default=256, show_default=True, help="Tokens to make at most.")
@@ -53,7 +56,8 @@ SEEDS = 1 << 31
 def generate_command(
     bundle: Path,
     tokenizer: Path,
-    prompt: str,
+    prompt: str | None,
+    prompt_file: Path | None,
     chat: bool,
     max_tokens: int,
     greedy: bool,
@@ -81,6 +85,7 @@ def generate_command(
     from ..text.tokenizer import Tokenizer
 
     pictures.check()
+    text = prompt_of(prompt, prompt_file)
     sampling = _sampling(greedy, temperature, top_k, top_p, seed)
     words = Tokenizer(tokenizer)
     last = tuple(words.id_of(word) for word in ends) or words.ends()
@@ -89,14 +94,15 @@ def generate_command(
     parts = _parts(loaded, pictures)
     placeholder = _placeholder(words, parts, pictures)
     given = [] if parts is None else pictures.read(parts.image_inputs, words.file.parent, out.note)
-    ids = _ids(words, prompt, chat, placeholder, len(given))
+    ids = _ids(words, text, chat, placeholder, len(given))
     options: dict[str, Any] = {}
     if parts is not None:
         options = {"images": parts.images(loaded.manifest, given), "image_token": placeholder, "release_encoder": pictures.release_encoder}
         ids = image_places(ids, placeholder, len(given), parts.rows)[0]
     session: Any = loaded.session(emulate=emulate, resident=resident)
-    few = words.check_fits(OwnTokens(session).vocabulary if parts is None else parts.vocabulary)
-    for note in (few, "" if last else "no token is known to end the text: give it with --end", *loaded.notes, *session.notes):
+    few = words.check_fits(OwnTokens(session).vocabulary if parts is None else parts.vocabulary, ends)
+    unknown = "" if last else "no token is known to end the text: give it with --end"
+    for note in (few, words.twice_begun(ids), unknown, *loaded.notes, *session.notes):
         if note:
             out.note(note)
     found = generate_text(partial(session.generate, **options), words, ids, wanted, (lambda part: None) if out.as_json else _show)
@@ -115,7 +121,10 @@ def _parts(loaded: Bundle, pictures: Pictures) -> Parts | None:
         help = "compile the model with --state 'past.*=present.*' --max-length N --bucket decode"
         raise UsageError("the bundle keeps no caches: tokens cannot follow each other", where=where, help=help)
     parts = Parts(manifest) if manifest.links else None
-    if (pictures.any or pictures.release_encoder) and (parts is None or parts.encoder is None):
+    wanted = pictures.any or pictures.release_encoder
+    if wanted and parts is not None and parts.unclear:
+        parts.check_sees()
+    if wanted and (parts is None or parts.encoder is None):
         help = "compile the one that does beside it, with --link MODEL.OUTPUT=DECODER.INPUT@image"
         raise UsageError("no model of the bundle sees images", where=where, help=help)
     return parts

@@ -13,6 +13,7 @@ from .line.output import Output, echo_json, output_options
 from .line.resident_option import resident_option
 
 if TYPE_CHECKING:
+    from ..run.bundle import Bundle
     from ..run.result import RunResult
 
 MOST = 10_000
@@ -66,6 +67,7 @@ def run_command(
     from ..output_file import check_file_place
     from ..report.draw_timeline import check_timeline_place
     from ..run.array_files import check_arrays_place, read_arrays
+    from ..run.bundle import Bundle
     from ..run.check_inputs import not_finite
     from ..run.requests import run_bundle, run_requests
 
@@ -83,15 +85,16 @@ def run_command(
     inputs = [read_arrays(source) for source in sources]
     for note in not_finite(inputs):
         out.note(note)
-    options: dict[str, Any] = {"emulate": emulate, "recompile": recompile, "resident": resident, "trust": trust, "entry": entry}
+    loaded = Bundle.load(bundle, trust=trust).entry(entry)
+    options: dict[str, Any] = {"emulate": emulate, "recompile": recompile, "resident": resident}
     if several:
         count = requests or len(inputs)
-        result = run_requests(bundle, inputs, requests=count, pipeline=pipeline, step_limit=step_limit, **options)
+        result = run_requests(loaded, inputs, requests=count, pipeline=pipeline, step_limit=step_limit, **options)
     else:
-        result = run_bundle(bundle, inputs[0], repeat=repeat, **options)
+        result = run_bundle(loaded, inputs[0], repeat=repeat, **options)
     _write(result, output, timeline, out)
     if record is not None:
-        _record(record, bundle, result, trust, entry, out)
+        _record(record, loaded, result, out)
     if out.as_json:
         echo_json(result.as_json())
     else:
@@ -106,14 +109,13 @@ def _places(output: Path, count: int) -> list[Path]:
     return [output] if count == 1 else [output.with_name(f"{output.stem}.{number}{output.suffix}") for number in range(count)]
 
 
-def _record(place: Path, folder: Path, result: RunResult, trust: tuple[Path, ...], entry: str, out: Output) -> None:
+def _record(place: Path, bundle: Bundle, result: RunResult, out: Output) -> None:
     from msgspec import json
 
     from ..bench.run_record import record_of
     from ..output_file import write_file
-    from ..run.bundle import Bundle
 
-    write_file(place, json.encode(record_of(Bundle.load(folder, trust=trust).entry(entry), result)))
+    write_file(place, json.encode(record_of(bundle, result)))
     out.note(f"wrote {place}")
 
 

@@ -74,23 +74,45 @@ def explain_model(
 ) -> Why:
     """Why operators of the model are not on the preferred device of the target (or `device`); with `word`, a node's name or an operator,
     what every device says about it. Raises UsageError for an unknown device or node, and what loading a model raises."""
+    return plan_to_explain(model, target, shapes=shapes, device=device, effort=effort).why(word, tries)
+
+
+def plan_to_explain(
+    model: Source,
+    target: Target,
+    *,
+    shapes: Shapes | None = None,
+    device: str | None = None,
+    effort: float = 1.0,
+) -> ToExplain:
+    """The plan of a model, of which `why` then says what is asked. Raises UsageError for an unknown device, and what loading a model
+    raises."""
     preferred = preferred_device(target, device)
     work, made = prepared(model, target, shapes or {}, effort)
     plan = make_plan(work)
-    bound = {**(shapes or {}), **made}
     head = Why(model=model, device=target.devices[preferred].name, assumed=flag(made), plan=plan)
-    explainer = _Explainer(plan, preferred, bound, model)
-    return explainer.about(head, word) if word else explainer.overall(head, tries)
+    return ToExplain(head, preferred, {**(shapes or {}), **made})
 
 
 @dataclass(frozen=True, slots=True)
-class _Explainer:
-    plan: ExplainedPlan
+class ToExplain:
+    """A plan that can be asked about."""
+
+    head: Why
+    """What is the same whatever is asked."""
     device: int
     shapes: Shapes
-    source: Source
 
-    def overall(self, head: Why, tries: int) -> Why:
+    @property
+    def plan(self) -> ExplainedPlan:
+        return self.head.plan
+
+    def why(self, word: str = "", tries: int = TRIES, file: Source | None = None) -> Why:
+        """file: the model in which nodes are looked for that the plan does not have, if it is another one. Raises UsageError for a word
+        that names no node and no operator."""
+        return self._about(word, file or self.head.model) if word else self._overall(tries)
+
+    def _overall(self, tries: int) -> Why:
         groups = group_operators(self.plan, self.device)
         rows, left = [], tries
         for group in groups:
@@ -102,22 +124,22 @@ class _Explainer:
         placement = self.plan.placement
         decided = () if placement is None else guesses(placement)
         there = None if placement is None else self._all_there(placement)
-        return replace(head, all_there=there, rows=tuple(rows), together=self._together(rows), guesses=decided)
+        return replace(self.head, all_there=there, rows=tuple(rows), together=self._together(rows), guesses=decided)
 
     def _all_there(self, placement: Placement) -> float | None:
         """What the plan is predicted to take, and what the other would take more of what operators are placed by."""
         there = all_on(placement, self.device)
         return None if there is None or self.plan.total is None else self.plan.total + (there - placement.solution.price.total)
 
-    def about(self, head: Why, word: str) -> Why:
-        found = find_nodes(self.plan, self.source, word)
+    def _about(self, word: str, file: Source) -> Why:
+        found = find_nodes(self.plan, file, word)
         subjects = []
         for one in alike(self.plan, found.numbers):
             refused = not one.verdicts[self.device].runs
             group = Group(one.operator, one.runs_on, "refused", one.verdicts[self.device].because, (), "", list(one.numbers))
             tried = every_change(self.plan, group, self.device, self._shapes(group)) if refused else ()
             subjects.append(Subject(alike=one, tried=tried))
-        return replace(head, asked=word, traces=found.traces, subjects=tuple(subjects))
+        return replace(self.head, asked=word, traces=found.traces, subjects=tuple(subjects))
 
     def _smallest(self, group: Group, price: bool) -> Trial | None:
         tried = smallest_change(self.plan, group, self.device, price, self._shapes(group))
@@ -125,7 +147,7 @@ class _Explainer:
 
     def _shapes(self, group: Group) -> Sequence[Change]:
         work = self.plan.work
-        return list(smaller_shapes(group.reason, self.shapes, self.source, work.target, work.effort))
+        return list(smaller_shapes(group.reason, self.shapes, self.head.model, work.target, work.effort))
 
     def _together(self, rows: Sequence[GroupRow]) -> Trial | None:
         """All changes but those that reload the model, at once; None where there is only one."""

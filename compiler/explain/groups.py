@@ -13,6 +13,7 @@ from ...targets.model import Target
 from ..errors import UsageError, did_you_mean
 from ..plan.sensitivity import Decider, deciding_between
 from ..quantities import change
+from .open_shapes import with_origin
 from .plans import ExplainedPlan
 
 SAME = 0.5e-6
@@ -87,6 +88,7 @@ def group_operators(plan: ExplainedPlan, device: int) -> tuple[Group, ...]:
         group.seconds += plan.seconds[k]
     groups = list(found.values())
     for group in groups:
+        group.reason = with_origin(group.reason, plan.work.graph, plan.nodes[group.numbers[0]])
         if group.kind == "elsewhere":
             assert plan.placement is not None
             group.extra, group.guesses = compared(plan.placement, group.numbers, device, plan.work.effort)

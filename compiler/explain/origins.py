@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import onnx
 
 MOST_NAMES = 5
+FRESH = re.compile(r"(.+)_\d+")
+"""A name that the graph made after that of a tensor (passes/graph/node.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ def find_nodes(plan: ExplainedPlan, model: Source, word: str) -> FoundNodes:
     exact = [k for k, node in enumerate(plan.nodes) if word in (node.name, *node.writes)]
     if exact:
         return FoundNodes(tuple(exact))
-    kinds = {node.kind.lower(): node.kind for node in plan.nodes}
+    kinds = {name.lower(): node.kind for node in plan.nodes for name in (node.kind.rpartition("::")[2], node.kind)}
     kind = kinds.get(word.lower())
     if kind is not None:
         return FoundNodes(tuple(k for k, node in enumerate(plan.nodes) if node.kind == kind))
@@ -74,6 +77,7 @@ class _Untouched:
                 inner = [one for part in all_graphs(body) for one in part.node]
                 self.nodes.extend(inner)  # kept alive: ids are theirs
                 self._owners.update((id(one), node.name or node.output[0]) for one in inner)
+        self._tensors = {name for node in self.nodes for name in node.output}
         self._readers: Mapping[str, list[onnx.NodeProto]] = defaultdict(list)
         for node in self._main:
             for name in node.input:
@@ -92,6 +96,8 @@ class _Untouched:
             at = [k for k, other in enumerate(plan.nodes) if set(other.writes) & set(outer.output)]
             return tuple(at), f"{what} is in the body of {outer.op_type} `{owner}`, which runs whole on one device"
         writer = {name: k for k, other in enumerate(plan.nodes) for name in other.writes}
+        made = {name: k for name, k in writer.items() if name not in self._tensors}
+        named_after = {match[1]: k for name, k in made.items() if (match := FRESH.fullmatch(name))}
         rules = {d.tensor: d.rule for d in plan.work.decisions if d.taken}
         pending, seen = deque(node.output), set(node.output)
         removed_by = next((rules[name] for name in node.output if name in rules), "")
@@ -99,7 +105,9 @@ class _Untouched:
             name = pending.popleft()
             if name in writer:
                 k = writer[name]
-                return (k,), _became(what, plan, k, rules.get(name, ""), name in node.output)
+                return (k,), _became(what, plan, k, rules.get(name), name in node.output)
+            if name in named_after:
+                return (named_after[name],), _became(what, plan, named_after[name])
             if name in plan.work.graph.constants:
                 return (), f"{what} was folded into a constant: it does not depend on the model's inputs"
             for reader in self._readers[name]:
@@ -109,11 +117,12 @@ class _Untouched:
         return (), f"{what} was removed{f' by {removed_by}' if removed_by else ''}: nothing uses its result"
 
 
-def _became(what: str, plan: ExplainedPlan, number: int, rule: str, itself: bool) -> str:
+def _became(what: str, plan: ExplainedPlan, number: int, rule: str | None = "", itself: bool = False) -> str:
+    """rule: that made it, "" where it is not known; None where no rule did."""
     node = plan.nodes[number]
     now = f"{node.kind} `{node.name or node.writes[0]}`"
-    if rule:
-        return f"{what} became part of {now} (rule {rule})"
+    if rule is not None:
+        return f"{what} became part of {now}{f' (rule {rule})' if rule else ''}"
     return f"{what} is {now} now" if itself else f"{what} was simplified away; its result is now computed by {now}"
 
 

@@ -13,6 +13,7 @@ from ...targets.model import Device
 from ...targets.support import Yes, environment_of, supports
 from ..plan.sensitivity import Decider
 from .groups import Extra, compared, elsewhere_reason, reason_key
+from .open_shapes import with_origin
 from .plans import ExplainedPlan
 
 
@@ -81,7 +82,8 @@ def _verdict(plan: ExplainedPlan, members: Sequence[int], device: int, priced: b
     """Of the first of them; its price elsewhere is that of all of them."""
     machine, node, answer = plan.target.devices[device], plan.nodes[members[0]], plan.answers[members[0]][device]
     if isinstance(answer, Refusal):
-        return DeviceVerdict(machine.name, False, False, answer.reasons[0], answer.reasons[1:], "", None)
+        because = with_origin(answer.reasons[0], plan.work.graph, node)
+        return DeviceVerdict(machine.name, False, False, because, answer.reasons[1:], "", None)
     here = plan.places[members[0]] == device
     placement = None if here or not priced else plan.placement
     extra, guesses = (None, ()) if placement is None else compared(placement, members, device, plan.work.effort)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ ORIENTATION = 0x0112
 """The EXIF tag; 1 is upright (EXIF 2.32, 4.6.4)."""
 
 
-def open_image(path: Path) -> tuple[Any, bool]:
-    """A Pillow image of mode RGB, and whether the file's EXIF orientation turned or mirrored it.
+def open_image(path: Path) -> tuple[Any, bool, tuple[str, ...]]:
+    """A Pillow image of mode RGB, whether the file's EXIF orientation turned or mirrored it, and what Pillow warned of.
 
     Raises UsageError where there is no file, UserError for one that is no image of FORMATS or has more than 8 bits of grey, MissingExtra
     without Pillow."""
@@ -24,10 +25,16 @@ def open_image(path: Path) -> tuple[Any, bool]:
     if not path.is_file():
         raise UsageError(f"there is no file {path}", help=f"--image FILE: {', '.join(FORMATS)}")
     try:
-        with doing(f"reading {path.name}", size=path.stat().st_size), library.open(path, formats=FORMATS) as image:
+        with (
+            warnings.catch_warnings(record=True) as caught,
+            doing(f"reading {path.name}", size=path.stat().st_size),
+            library.open(path, formats=FORMATS) as image,
+        ):
+            warnings.simplefilter("always")
             _check_levels(image.mode, path)
             turned = image.getexif().get(ORIENTATION, 1) in range(2, 9)
-            return (turn(image) if turned else image).convert("RGB"), turned
+            upright = (turn(image) if turned else image).convert("RGB")
+            return upright, turned, tuple(dict.fromkeys(first_line(one.message) for one in caught))
     except UserError:
         raise
     except Exception as problem:  # Pillow's readers share no base class, and a corrupt file raises whatever it meets

@@ -30,7 +30,7 @@ def read_image(path: Path, settings: ImageSettings, shape: Sequence[int], dtype:
     inner = list(shape)
     while len(inner) > 2 and inner[0] == 1:
         inner = inner[1:]
-    image, turned = open_image(path)
+    image, turned, warned = open_image(path)
     width, height = image.size
     pixels = numpy.asarray(_fitted(image, settings, path, inner), numpy.float64)
     size = pixels.shape[:2]
@@ -48,6 +48,7 @@ def read_image(path: Path, settings: ImageSettings, shape: Sequence[int], dtype:
         said += ", its middle"
     if turned:
         said += ", turned as its EXIF orientation says"
+    said += "".join(f"; Pillow: {text}" for text in warned)
     return laid.reshape(shape).astype(dtype), said
 
 

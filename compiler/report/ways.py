@@ -18,6 +18,11 @@ OTHERWISE = {
     "appended": "rows that the session appends",
     "placed": "rows put at their places first",
 }
+THERE = {
+    "extended": "attention writes new rows itself",
+    "appended": "the session appends new rows",
+    "placed": "new rows are put at their places first",
+}
 Facts = Mapping[str, Any]
 
 
@@ -36,3 +41,16 @@ def _other(taken: Facts, other: Facts) -> str:
     words = f"{time(other['seconds'])} predicted, {time(abs(more))} {'more' if more >= 0 else 'less'}"
     by_cost = other["cost"] is not None and other["cost"] != other["seconds"]
     return f"{words}, but no better by the objective" if by_cost else words
+
+
+def asked_line(ways: Sequence[Facts], shown: str | None, found: Sequence[str]) -> str:
+    """Where operators that were asked about are, of the ways to write a step; "" where they are in all that were planned. shown: the way
+    that the screen shows; found: those that have them."""
+    planned = [one for one in ways if one["seconds"] is not None or one["name"] in found]
+    without = [THERE[one["name"]] for one in planned if one["name"] not in found]
+    if shown is None or not found or not without:
+        return ""
+    taken = next(one for one in ways if one["taken"])["name"]
+    there = " and ".join(THERE[name] for name in found)
+    said = "as it is here" if taken in found else "which is not taken here: what follows is about that"
+    return f"there where {there}, {said}; not where {' or '.join(without)}"

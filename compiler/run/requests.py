@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +23,7 @@ ROUNDS, SHORT = 3, 1.0
 
 
 def run_requests(
-    path: str | os.PathLike[str],
+    bundle: Bundle,
     inputs: Sequence[Mapping[str, Any]],
     *,
     requests: int,
@@ -33,13 +32,9 @@ def run_requests(
     emulate: bool = False,
     recompile: bool = False,
     resident: int | None = None,
-    trust: Iterable[str | os.PathLike[str]] = (),
-    entry: str = "",
 ) -> RunResult:
     """`requests` requests, the i-th on the i-th inputs, round and round. With `pipeline` they run twice, after a warm-up of every
-    generation. Raises BundleError where overlapping changes a bit of an output, and as `Bundle.load` (`trust`: its keys) and
-    `Session.run_many` do."""
-    bundle = Bundle.load(path, trust=trust).entry(entry)
+    generation. Raises BundleError where overlapping changes a bit of an output, and as `Session.run_many` does."""
     session = one_entry(bundle.folder, bundle.manifest, emulate=emulate, recompile=recompile, resident=resident)
     each = [inputs[k % len(inputs)] for k in range(requests)]
     if pipeline:
@@ -104,18 +99,15 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def run_bundle(
-    path: str | os.PathLike[str],
+    bundle: Bundle,
     inputs: Mapping[str, Any],
     *,
     repeat: int = 1,
     emulate: bool = False,
     recompile: bool = False,
     resident: int | None = None,
-    trust: Iterable[str | os.PathLike[str]] = (),
-    entry: str = "",
 ) -> RunResult:
-    """Loads a bundle once and runs it `repeat` times. Raises as `Bundle.load` (`trust`: its keys) and `Bundle.run` do."""
-    bundle = Bundle.load(path, trust=trust).entry(entry)
+    """Opens a bundle once and runs it `repeat` times. Raises as `Bundle.run` does."""
     session = one_entry(bundle.folder, bundle.manifest, emulate=emulate, recompile=recompile, resident=resident)
     seconds: list[float] = []
     runs: list[Outputs] = []

@@ -60,9 +60,11 @@ def step_inputs(model: onnx.ModelProto, caches: tuple[Cache, ...], shapes: Shape
             if free
             else "no input has a dim that may be that of the tokens"
         )
-        raise UsageError(
-            said, where=where, help="give the others a size with --shape" if free else "export the model with a dynamic sequence"
-        )
+        sized = next((name for name in named if name in shapes and name != batch), "")
+        help = "give the others a size with --shape" if free else "export the model with a dynamic sequence"
+        if sized and not free:
+            help = f"leave out --shape {sized}: --bucket says how many tokens a run takes"
+        raise UsageError(said, where=where, help=help)
     axes = {
         value.name: axis
         for value in others
@@ -88,6 +90,10 @@ def _rows_axis(past: onnx.ValueInfoProto, present: onnx.ValueInfoProto, batches:
         open_ = next(dims[k].dim_param for k in rows if k != grown[0])
         what = f"the cache '{past.name}' is {said}: '{open_}' has no size"
         raise UsageError(what, where=where, help=f"give it with --shape {open_}=SIZE")
+    sized = next((dim.dim_param for k, dim in enumerate(dims) if not dim.dim_value and dim.dim_param in shapes and k not in rows), "")
+    if not rows and sized and sized not in batches:
+        what = f"the cache '{past.name}' is {said}, and --shape gives '{sized}' a size"
+        raise UsageError(what, where=where, help=f"leave out --shape {sized}: --max-length says how many tokens the caches hold")
     if len(rows) != 1:
         what = f"the cache '{past.name}' is {said}: which dim its rows are along cannot be told"
         raise ModelError(what, where=where, help="leave it out of --state, or export the model with one dynamic dim beside the batch")

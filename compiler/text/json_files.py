@@ -37,9 +37,14 @@ def read_text(path: Path, most: int) -> str | None:
         return None
     except OSError as problem:
         raise UserError(f"cannot read {path.name}: {problem.strerror}", where=str(path)) from None
+    return text_of(data, path.name, str(path), most)
+
+
+def text_of(data: bytes, name: str, where: str, most: int = MOST) -> str:
+    """Raises UserError for more than `most` bytes, and for what is not UTF-8."""
     if len(data) > most:
-        raise UserError(f"{path.name} is larger than {size(most)}", where=str(path))
+        raise UserError(f"{name} is larger than {size(most)}", where=where)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as problem:
-        raise UserError(f"{path.name} is not text in UTF-8 (byte {problem.start})", where=str(path)) from None
+        raise UserError(f"{name} is not text in UTF-8 (byte {problem.start})", where=where) from None

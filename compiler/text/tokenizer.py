@@ -93,11 +93,21 @@ class Tokenizer:
         word = given.get("content") if isinstance(given, dict) else given
         return word if isinstance(word, str) else ""
 
-    def check_fits(self, vocabulary: int) -> str:
-        """What is to be said of a tokenizer that knows far fewer tokens than the model, "" else. Raises UserError for one that has more."""
+    def twice_begun(self, ids: Sequence[int]) -> str:
+        """What is to be said of a prompt that has the token that begins a text, and got it from the tokenizer once more; "" else."""
+        word = self.special("bos_token")
+        begin = self._own.token_to_id(word) if word else None
+        return f"the prompt begins with {word} twice: the tokenizer adds one" if begin is not None and list(ids[:2]) == [begin] * 2 else ""
+
+    def check_fits(self, vocabulary: int, ends: Sequence[str] = ()) -> str:
+        """What is to be said of a tokenizer that knows far fewer tokens than the model, "" else. Raises UserError for one that has more;
+        UsageError for a token of `ends` that the model does not have."""
         if self.largest >= vocabulary:
             what = f"the tokenizer does not fit the model: it has ids up to {self.largest}, the model knows 0 to {vocabulary - 1}"
             raise UserError(what, where=str(self.file), help=SAVED_AS)
+        wrong = next((word for word in ends if self.id_of(word) >= vocabulary), None)
+        if wrong is not None:
+            raise UsageError(f"--end {wrong}: the model knows the tokens 0 to {vocabulary - 1}", where=str(self.file))
         known = self.largest + 1
         return "" if 2 * known > vocabulary else f"the tokenizer knows {known} of the model's {vocabulary} tokens: the others print nothing"
 
@@ -121,15 +131,21 @@ class Pieces:
 
     def __init__(self, tokenizer: Tokenizer, before: Iterable[int]) -> None:
         """before: tokens in front, on whose last one the text may depend (a space)."""
-        self._tokenizer, self._ids = tokenizer, list(before)[-LONGEST_CHARACTER:]
-        self._begin, self._shown = 0, len(self._ids)
+        self._tokenizer, self._ids = tokenizer, self._context(tokenizer, list(before))
+        self._begin, self._shown, self._waiting = 0, len(self._ids), 0
+
+    @staticmethod
+    def _context(tokenizer: Tokenizer, before: list[int]) -> list[int]:
+        """The last tokens, from the begin of a character on: bytes from the middle of one are none, and make those behind them none."""
+        windows = [before[-length:] for length in range(LONGEST_CHARACTER, 2 * LONGEST_CHARACTER)]
+        return next((window for window in windows if not tokenizer.decode(window).startswith(UNKNOWN)), windows[0])
 
     def add(self, token: int) -> str:
         """The text that is whole with this token."""
         if token > self._tokenizer.largest:
             return ""
         self._ids.append(token)
-        return self._text(len(self._ids) - self._shown >= LONGEST_CHARACTER)
+        return self._text(False)
 
     def rest(self) -> str:
         """What is left, where no more comes."""
@@ -138,8 +154,11 @@ class Pieces:
     def _text(self, whole: bool) -> str:
         before = self._tokenizer.decode(self._ids[self._begin : self._shown])
         text = self._tokenizer.decode(self._ids[self._begin :])
-        if len(text) <= len(before) or (text.endswith(UNKNOWN) and not whole):
+        if len(text) <= len(before):
+            return ""
+        self._waiting += text.endswith(UNKNOWN)  # tokens that are no text, such as special ones, are none of a character's
+        if text.endswith(UNKNOWN) and not whole and self._waiting < LONGEST_CHARACTER:
             return ""
         self._ids = self._ids[self._shown :]
-        self._begin, self._shown = 0, len(self._ids)
+        self._begin, self._shown, self._waiting = 0, len(self._ids), 0
         return text[len(before) :]

@@ -4,6 +4,7 @@ x[…, K]·W[K, N]          ->  Conv of an image of K channels, height 1 and one
 α·A'·B' + β·C            ->  the same, α in the kernel, β·C as its bias
 Conv(x[B, C, …], W, b)   ->  Reshape(W·Reshape(x, [B, C, S]) + b)                                   by MatMul
                          ->  Transpose(Reshape(Gemm(Reshape(Transpose(x), [B·S, C]), W', b)))       by Gemm, whose B is then constant
+Conv(x[B, C, S], W[N, C, S], b)  ->  Reshape(Reshape(x, [B, C·S])·W' + b)                           a kernel as large as the image
 
 W must be constant. One extent of the result may be unknown.
 """
@@ -73,6 +74,19 @@ def match_pointwise(graph: Graph, node: Node) -> Bindings | None:
     return Bindings(node, {"shape": _operand(x), "result": _operand(y), "pixels": (_count(x[2:]),), "rows": (_count((x[0], *x[2:])),)})
 
 
+def match_covering(graph: Graph, node: Node) -> Bindings | None:
+    """A convolution whose kernel is as large as the image, in one group, without padding: one result for each image, as encoders of images
+    cut them into patches."""
+    x, y, w = graph.tensor(node.inputs[0]).shape, graph.tensor(node.outputs[0]).shape, graph.tensor(node.inputs[1])
+    if not _known(graph, node) or x is None or y is None or not w.const or w.shape is None or len(x) < 3:
+        return None
+    pads, fill = graph.attribute(node, "pads") or (0,), graph.attribute(node, "auto_pad")
+    alone = graph.attribute(node, "group") == 1 and isinstance(pads, tuple) and set(pads) == {0} and fill in ("NOTSET", "VALID")
+    if not alone or w.shape[2:] != x[2:] or set(y[2:]) != {1} or set(w.shape[2:]) == {1}:
+        return None
+    return Bindings(node, {"rows": (_count(x[:1]),), "result": _operand(y)})
+
+
 def _convolved(b: Builder, found: Bindings, kernel: np.ndarray, bias: str, columns: bool = False) -> str:
     """kernel: [N, K]. The rows of the root's first operand as pixels; with `columns`, its columns."""
     (rows,), x = found.integers("rows"), found.root.inputs[0]
@@ -130,11 +144,22 @@ def convolution_as_gemm(b: Builder, found: Bindings) -> str:
     return b.op("Transpose", wide, perm=(0, len(result) - 1, *range(1, len(result) - 1)))
 
 
+def covering_as_product(b: Builder, found: Bindings) -> str:
+    (rows,), root, weights = found.integers("rows"), found.root, b.graph.value(found.root.inputs[1])
+    assert weights is not None, "match() has seen it"
+    matrix = weights.reshape(len(weights), -1).T
+    flat = b.op("MatMul", b.reshape(root.inputs[0], (rows, len(matrix))), b.array(matrix))
+    biased = b.add(flat, root.inputs[2]) if len(root.inputs) > 2 and root.inputs[2] else flat
+    return b.reshape(biased, found.integers("result"))
+
+
 IMAGE = ("Reshape", "Transpose", "Conv")
+PRODUCT = ("Reshape", "MatMul", "Add")
 CONVOLUTION = (
     rule("matmul_conv", "MatMul(x, W) -> Conv(xᵀ; W as 1×1 kernel)ᵀ", "MatMul", IMAGE, match_product, product_as_convolution),
     rule("gemm_conv", "Gemm(A, B, C) -> Conv(Aᵀ; αB as 1×1 kernel, βC)ᵀ", "Gemm", IMAGE, match_gemm, gemm_as_convolution),
-    rule("conv_matmul", "Conv(x; W 1×1, b) -> W·x + b", "Conv", ("Reshape", "MatMul", "Add"), match_pointwise, convolution_as_product),
+    rule("conv_matmul", "Conv(x; W 1×1, b) -> W·x + b", "Conv", PRODUCT, match_pointwise, convolution_as_product),
+    rule("conv_whole", "Conv(x; W as large as x, b) -> x·Wᵀ + b", "Conv", PRODUCT, match_covering, covering_as_product),
     rule(
         "conv_gemm", "Conv(x; W 1×1, b) -> Gemm(xᵀ, Wᵀ, b)ᵀ", "Conv", ("Reshape", "Transpose", "Gemm"), match_pointwise, convolution_as_gemm
     ),

@@ -1,4 +1,5 @@
-"""Takes out nodes that compute nothing at inference: Identity, Dropout, and Cast, Reshape, Transpose, Expand to what is there already."""
+"""Takes out nodes that compute nothing at inference: Identity, Dropout, Cast, Reshape, Transpose, Expand to what is there already, and
+Split and Concat of one piece."""
 
 from __future__ import annotations
 
@@ -36,6 +37,11 @@ def match_transpose(graph: Graph, node: Node) -> Bindings | None:
     return Bindings(node, {"x": node.inputs[0]}) if same else None
 
 
+def match_whole(graph: Graph, node: Node) -> Bindings | None:
+    given = 1 if node.operator == "Split" else len(node.inputs)  # a Split has sizes beside what it splits
+    return Bindings(node, {"x": node.inputs[0]}) if given == 1 == len(node.outputs) else None
+
+
 def _rule(name: str, operators: tuple[str, ...], summary: str, match: Callable[[Graph, Node], Bindings | None], *before: str) -> Rewrite:
     return Rewrite(
         name=name,
@@ -50,11 +56,14 @@ def _rule(name: str, operators: tuple[str, ...], summary: str, match: Callable[[
 
 
 SHAPING = ("Reshape", "Expand", "Squeeze", "Unsqueeze", "Flatten")
+WHOLE = ("Split", "Concat", "Sum", "Mean", "Max", "Min")
+"""Several inputs become one, or one becomes several: exporters write them for one image, or a cache of one part."""
 REMOVALS = (
     _rule("remove_identity", ("Identity",), "Identity(x) -> x", match_identity),
     _rule("remove_dropout", ("Dropout",), "Dropout(x) at inference -> x", match_dropout),
     _rule("remove_cast", ("Cast",), "Cast(x) to the dtype of x -> x", match_cast),
     _rule("remove_reshape", SHAPING, "Reshape(x) to the shape of x -> x", match_shape, "merge_reshape", "merge_shaping"),
+    _rule("remove_whole", WHOLE, "Split(x) into one, Concat(x), Sum(x), Max(x) … of one -> x", match_whole),
     _rule("remove_transpose", ("Transpose",), "Transpose(x) in the order of x -> x", match_transpose, "merge_transpose"),
 )
 """Merging first would compute again what stands before the removed node, where something else reads that too."""

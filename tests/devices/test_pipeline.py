@@ -23,7 +23,7 @@ def test_three_devices_at_once(tmp_path: Path) -> None:
     result = compile_model(model_path(name), TARGET, shapes=SHAPES[name], output=tmp_path / "b", verify=False)
     shapes = {value.name: value.shape for value in result.manifest.model.inputs if value.shape is not None}
     inputs = [{k: v for k, v in generate_inputs(read_graph(model_path(name)), seed, shapes).items() if k in shapes} for seed in (1, 2)]
-    ran = run_requests(result.folder, inputs, requests=4, pipeline=True, step_limit=120)  # refuses results that differ in a bit
+    ran = run_requests(result.bundle, inputs, requests=4, pipeline=True, step_limit=120)  # refuses results that differ in a bit
     overlapped = ran.pipelined
     assert overlapped is not None and not ran.emulated
     assert overlapped.timeline.lanes == ("npu", "gpu", "cpu") and overlapped.generations == 3 and overlapped.loaded_again == ()

@@ -80,7 +80,7 @@ def test_every_device_takes_part_and_the_outputs_are_right(compiled: tuple[Trio,
 
 def test_the_run_says_what_ran_where_and_what_was_copied(compiled: tuple[Trio, CompileResult]) -> None:
     trio, result = compiled
-    told = run_bundle(result.folder, inputs_of(trio.name, result.folder))
+    told = run_bundle(result.bundle, inputs_of(trio.name, result.folder))
     assert not told.emulated and not told.copied
     on = {step.device: step.hardware for step in told.steps}
     assert "Hexagon" in on["npu"] and trio.hardware in on[trio.middle]
@@ -92,7 +92,7 @@ def test_the_run_says_what_ran_where_and_what_was_copied(compiled: tuple[Trio, C
 def test_overlapped_requests_give_the_same_bits(compiled: tuple[Trio, CompileResult]) -> None:
     trio, result = compiled
     inputs = inputs_of(trio.name, result.folder)
-    told = run_requests(result.folder, [inputs], requests=3, pipeline=True, step_limit=120)  # refuses results that differ in a bit
+    told = run_requests(result.bundle, [inputs], requests=3, pipeline=True, step_limit=120)  # refuses results that differ in a bit
     assert told.pipelined is not None and not told.emulated
     assert set(told.pipelined.timeline.lanes) >= {"npu", trio.middle}
 

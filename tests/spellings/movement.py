@@ -82,6 +82,16 @@ def pointwise(s: Sketch) -> str:
     return str(s.op("Conv", x, s.floats((outer, inner, *[1] * dims)), *bias))
 
 
+def covering(s: Sketch) -> str:
+    """A convolution whose kernel is as large as the image."""
+    inner, outer, size = s.integer(1, 3), s.integer(1, 3), tuple(s.integer(1, 3) for _ in range(s.integer(1, 3)))
+    size = size if max(size) > 1 else (2, *size[1:])
+    bias = [s.floats((outer,))] if s.flip() else []
+    strides = {"strides": [s.integer(1, 3) for _ in size]} if s.flip() else {}
+    x = s.input((s.integer(1, 3), inner, *size), free=(0,))
+    return str(s.op("Conv", x, s.floats((outer, inner, *size)), *bias, **strides))
+
+
 def product(s: Sketch) -> str:
     shape = s.shape(2, 5)
     return str(s.op("MatMul", s.input(shape, free=(0,)), s.floats((shape[-1], s.integer(1, 3)))))
@@ -134,5 +144,6 @@ MOVEMENT: Mapping[str, Entry] = {
     "gemm_conv": Entry(spell=gemm),
     "fold_bias": Entry(spell=biased),
     "conv_matmul": Entry(spell=pointwise),
+    "conv_whole": Entry(spell=covering),
     "conv_gemm": Entry(spell=pointwise),
 }

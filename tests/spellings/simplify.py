@@ -26,6 +26,16 @@ def nothing(kind: str) -> Spelling:
     return spell
 
 
+def of_one(s: Sketch) -> str:
+    """Split into one piece, or Concat, Sum … of one."""
+    shape = s.shape(1, 5)
+    x, axis = s.input(shape, free=range(len(shape))), s.pick(*range(len(shape)))
+    kind = s.pick("Concat", "Split", "Sum", "Max")
+    if kind == "Split":
+        return str(s.op(kind, x, s.ints(shape[axis]), axis=axis))
+    return str(s.op(kind, x, **({"axis": axis} if kind == "Concat" else {})))
+
+
 def same_shape(s: Sketch) -> str:
     shape = s.shape(1, 5)
     x = s.input(shape)
@@ -253,6 +263,7 @@ SIMPLIFY: Mapping[str, Entry] = {
     "remove_dropout": Entry(spell=nothing("Dropout"), may_end=False),
     "remove_cast": Entry(spell=nothing("Cast"), may_end=False),
     "remove_reshape": Entry(spell=same_shape, may_end=False),
+    "remove_whole": Entry(spell=of_one, may_end=False),
     "remove_transpose": Entry(spell=same_order, may_end=False),
     "undo_reshape": Entry(spell=undone, may_end=False),
     "merge_reshape": Entry(spell=reshaped_twice(("Reshape",))),

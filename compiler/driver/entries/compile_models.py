@@ -15,14 +15,12 @@ from ...bundle.signature import signing_key
 from ...emit.emit import check_output
 from ...emit.join_entries import Part
 from ...emit.join_links import LinkPlan
-from ...errors import UsageError
 from ...hw.load_target import load_target
 from ...kept_places import KeptPlaces
 from ...load.bind_shapes import Shapes
 from ...load.source import Model, Source, beside, source_of
-from ...state.fixed_models import FixedModel, FixedModels, fixed_models
+from ...state.fixed_models import FixedModel, FixedModels
 from ...state.request import StateRequest
-from ...state.ways import ways_of
 from ...verify.required import requirement_of
 from ..compile_model import compile_model, repro_folder
 from ..crash import crash_saved
@@ -33,10 +31,10 @@ from .compile_entries import Asked, parts_of, tokens_of
 from .compile_memory import weights_in_file
 from .entries_ahead import check_memory_of_entries
 from .faster_way import faster_way
-from .linked_shapes import Sized, sized_entries
+from .linked_shapes import Sized
 from .publish_entries import Judging, Made, Wrapping, publish_entries
 from .result import EntriesResult
-from .several_models import SeveralModels, link_plans, readers_of, several_models
+from .several_models import SeveralModels, link_plans, readers_of, several_models, sized_models, steps_of
 from .whole_limits import with_whole_limits
 
 Compile = Callable[..., CompileResult]
@@ -78,9 +76,7 @@ def compile_models(
     clock, tell, asked = Clock(progress or _silent), progress or _silent, entries or {given.main: Asked(shapes={})}
     fixed = None
     if state is not None:
-        if state.length is None:
-            raise UsageError("of several models, one may have caches that grow: --state needs --max-length", help="--max-length TOKENS")
-        fixed = fixed_models(given.source, state, state.length, tokens_of(asked), given.shapes[given.main], clock.stage, ways_of(machine))
+        fixed = steps_of(given, state, tokens_of(asked), machine, clock.stage)
     with crash_saved(repro_folder(out)), tempfile.TemporaryDirectory(prefix="autoglmc-") as scratch:
 
         def compiled(name: str, model: Source | FixedModel, kept: KeptPlaces, **own: Any) -> CompileResult:
@@ -109,8 +105,7 @@ def _made(
     """All entries compiled, the main model's first: where it reads what others write, those have to write it."""
     readers = readers_of(given, fixed)
     plans = link_plans(given, readers)
-    sized = {name: _sized(given, name, readers) for name in given.others}
-    _check_names([*asked, *(entry for each in sized.values() for entry in each)])
+    sized = sized_models(given, readers, asked)
     results = _main_results(given, asked, fixed, plans, compiled, judged)
     places, begin = _kept_by(next(iter(results.values())).manifest, fixed, plans)
     parts = parts_of(asked, results, fixed, given.main)
@@ -132,17 +127,6 @@ def _made(
         sources=given.sources,
         finish=lambda manifest: with_whole_limits(manifest, results, machine),
     )
-
-
-def _sized(given: SeveralModels, name: str, readers: Mapping[str, Any]) -> dict[str, Sized]:
-    links = [link for link in given.links if link.model == name]
-    return sized_entries(name, given.graphs[name], links, {link.input: readers[link.input] for link in links}, given.shapes[name])
-
-
-def _check_names(names: Sequence[str]) -> None:
-    twice = next((name for name in names if list(names).count(name) > 1), None)
-    if twice is not None:
-        raise UsageError(f"two entries are called '{twice}'", help="give the model another name: NAME=FILE")
 
 
 def _main_results(

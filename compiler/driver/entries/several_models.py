@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ....targets.dtypes import DTYPE, packed_bytes
+from ....targets.model import Target
 from ...emit.join_links import ROW_ALIGN, LinkPlan
 from ...errors import UsageError
 from ...load.bind_shapes import Shapes, real_inputs
@@ -14,11 +16,13 @@ from ...load.load_model import load_model
 from ...load.read_model import peek_model
 from ...load.shapes_by_model import sizes_by_graph
 from ...load.source import Source
-from ...state.fixed_models import FixedModels
+from ...pipeline.run_passes import Stage
+from ...state.fixed_models import FixedModels, fixed_models
 from ...state.pairs import star
 from ...state.request import StateRequest
+from ...state.ways import ways_of
 from .link_request import FORM, Link, links_of
-from .linked_shapes import Reader
+from .linked_shapes import Reader, Sized, sized_entries
 
 if TYPE_CHECKING:
     import onnx
@@ -75,6 +79,29 @@ def _stateful(graphs: Mapping[str, onnx.GraphProto], state: StateRequest) -> str
     if not found:
         raise UsageError(f"--state: no input of {', '.join(graphs)} is called {patterns}", help="name inputs of one of the models")
     raise UsageError(f"--state: {' and '.join(found)} have inputs called {patterns}", help="one model of a bundle may keep states")
+
+
+def steps_of(given: SeveralModels, state: StateRequest, tokens: Mapping[str, int], target: Target, stage: Stage) -> FixedModels:
+    """Of the main model, whose caches grow. tokens: of a run, by entry. Raises UsageError for states without a length, and as
+    `fixed_models`."""
+    if state.length is None:
+        raise UsageError("of several models, one may have caches that grow: --state needs --max-length", help="--max-length TOKENS")
+    return fixed_models(given.source, state, state.length, tokens, given.shapes[given.main], stage, ways_of(target))
+
+
+def sized_models(given: SeveralModels, readers: Mapping[str, Sequence[Reader]], entries: Iterable[str] = ()) -> dict[str, dict[str, Sized]]:
+    """Entries of the other models, by model. entries: names of those of the main model. Raises UsageError for two of one name, and as
+    `sized_entries`."""
+    sized = {}
+    for name in given.others:
+        links = [link for link in given.links if link.model == name]
+        read = {link.input: readers[link.input] for link in links}
+        sized[name] = sized_entries(name, given.graphs[name], links, read, given.shapes[name])
+    often = Counter((*entries, *(entry for each in sized.values() for entry in each)))
+    twice = next((name for name, times in often.items() if times > 1), None)
+    if twice is not None:
+        raise UsageError(f"two entries are called '{twice}'", help="give the model another name: NAME=FILE")
+    return sized
 
 
 def readers_of(given: SeveralModels, fixed: FixedModels | None) -> dict[str, list[Reader]]:

@@ -59,9 +59,13 @@ def pruned_within(
 
     Raises Infeasible with what would do where none keeps the limits, and what `prune` and `compiled` raise."""
     log: Log
+    if request.save is not None:
+        check_file_place(request.save, "the pruned model", (".onnx",), "--save-pruned")
+    with job.clock.stage("plan without pruning"):
+        before = _planned(job, without, effort)
     least, change, log = least_cosine(job.target) or LEAST_COSINE, "", ()
     for left in reversed(range(MOST_ROUNDS)):
-        pruned = prune(job, request, without, effort, least)
+        pruned = prune(job, request, without, effort, before, least)
         try:
             return compiled(pruned, change, log)
         except AccuracyMissed as missed:
@@ -72,13 +76,11 @@ def pruned_within(
     raise AssertionError("the last round returns or raises")
 
 
-def prune(job: Job, request: PruneRequest, without: frozenset[str], effort: float, least: float = LEAST_COSINE) -> Pruned:
-    """The model of the job as it was asked for, written where `request.save` says. least: the cosine that chosen rates have to keep, on the
-    calibration samples. Raises what `prune_model` raises."""
-    if request.save is not None:
-        check_file_place(request.save, "the pruned model", (".onnx",), "--save-pruned")
-    with job.clock.stage("plan without pruning"):
-        before = _planned(job, without, effort)
+def prune(
+    job: Job, request: PruneRequest, without: frozenset[str], effort: float, before: PlannedModel | None, least: float = LEAST_COSINE
+) -> Pruned:
+    """The model of the job as it was asked for, written where `request.save` says. before: the plan of the model as it was given. least:
+    the cosine that chosen rates have to keep, on the calibration samples. Raises what `prune_model` raises."""
     made = prune_model(job.load(), job.target, request, job.clock.stage, without, _seconds(before), least)
     if request.save is not None:
         write_file(request.save, serialised(made.model.proto, request.save))

@@ -14,7 +14,7 @@ from ..layout import console, say, short
 from ..phases import phase_lines
 from ..quote import NO_SOURCE, SourceLines
 from ..resident import resident_lines, weight_lines
-from ..ways import way_lines
+from ..ways import asked_line, way_lines
 from .print_why import print_why
 
 MOST = 12
@@ -27,10 +27,16 @@ def print_model_entries(facts: Facts, source: SourceLines = NO_SOURCE, verbose: 
     screen = console()
     for name, one in facts["entries"].items():
         tokens = "" if one["tokens"] is None else f": {count(one['tokens'], 'token')}"
-        say(screen, "entry", [Text(f"{name}{tokens}", style="bold")])
+        of = f" of {one['model_name']}" if one["model_name"] not in (None, name) else ""
+        say(screen, "entry", [Text(f"{name}{of}{tokens}", style="bold")])
         _print_ways(screen, one["ways"])
+        if note := asked_line(one["ways"], one["shown"], one["asked_in"]):
+            say(screen, "asked", [f"{facts['asked']} is {note}"])
         print_why(one, source, verbose, quiet)
         screen.print()
+    if facts.get("without"):
+        names = ", ".join(facts["without"])
+        say(screen, "entry", [f"{names}: nothing there is called {facts['asked']}"])
 
 
 def print_bundle_entries(facts: Facts, verbose: bool = False) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from copy import copy
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,10 @@ from ..generation import of_caller, slots_at
 from ..session import Session
 from ..turn import Turn
 from .caches import Caches
-from .entry_run import EntryRun, Loaded, of_entries
+from .entry_run import EntryRun, Loaded, all_beside, of_entries
 from .sampling import Sampling
 from .token_rows import fill_up
-from .tokens import OwnTokens, Tokens
+from .tokens import OwnTokens, Tokens, token_ids
 
 
 class Decoder:
@@ -91,7 +92,7 @@ class Decoder:
         run, and the session can be used on, after `truncate` or `reset`."""
         with self._turn:
             one = self._each.get(entry)
-            if one is not None and one.tokens <= self._most - self.length and one.fits(inputs):
+            if one is not None and isinstance(inputs, dict) and one.tokens <= self._most - self.length and one.fits(inputs):
                 return self._run(one, inputs)
             del one  # it may end while others run (one_open.py)
             arrays, tokens = self._checked(entry, inputs)
@@ -146,7 +147,7 @@ class Decoder:
         `stop`), "limit", or "full". Raises UsageError, before anything runs, for a prompt that is empty, does not fit or has unknown ids,
         for numbers out of range, and for a bundle that takes something else than ids; UserError for logits that are not finite."""
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
-        return Tokens(OwnTokens(self)).begin([int(token) for token in ids], max_tokens, stop, sampling)
+        return Tokens(OwnTokens(self)).begin(token_ids(ids), max_tokens, stop, sampling)
 
     def reset(self) -> None:
         """The caches are empty."""
@@ -155,14 +156,13 @@ class Decoder:
     def truncate(self, length: int) -> None:
         """The caches hold the first `length` tokens, as if the others had never been there. Raises UsageError for more than there are."""
         with self._turn:
-            if not 0 <= length <= self.length:
+            if not (isinstance(length, Integral) and 0 <= length <= self.length):
                 raise UsageError(f"the caches hold {count(self.length, 'token')}: they cannot be cut to {length}")
             self.length = length
 
     def fork(self) -> Decoder:
         """Another session that goes on from here with caches of its own; weights are shared where the runtimes allow it."""
-        memory = ArenaMemory(*self._size)
-        return self.forked({name: one.beside(memory) for name, one in self._each.items()}, memory)
+        return self.forked(*all_beside(self._each, self._size))
 
     def forked(self, each: Mapping[str, EntryRun], memory: ArenaMemory) -> Decoder:
         """The same, in an arena that its entries are bound to already."""
@@ -197,6 +197,9 @@ class Decoder:
 
         one = self._each[entry_named(self.manifest, entry).name]
         wanted = one.inputs
+        if not isinstance(inputs, Mapping):
+            what = f"inputs are a mapping from names to arrays, not {type(inputs).__name__}"
+            raise UsageError(what, help=f"it takes {', '.join(wanted)}")
         if wanted.keys() != inputs.keys():
             odd = next(iter(sorted(wanted.keys() ^ inputs.keys())))
             raise UsageError(

@@ -147,6 +147,12 @@ def of_entries(folder: Path, manifest: Manifest, *, emulate: bool, recompile: bo
     return {entry.name: opener(entry.name, memory) for entry in manifest.entries}, memory, opener.size
 
 
+def all_beside(each: Mapping[str, EntryRun], size: tuple[int, int]) -> tuple[dict[str, EntryRun], ArenaMemory]:
+    """The same entries in an arena of their own. size: its bytes and alignment."""
+    memory = ArenaMemory(*size)
+    return {name: one.beside(memory) for name, one in each.items()}, memory
+
+
 def _end_of_kept(manifest: Manifest) -> int:
     """Where caches and linked rows end, in the arena of every entry."""
     states = {name for state in manifest.states for name in (state.past, state.present)}

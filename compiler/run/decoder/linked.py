@@ -33,7 +33,7 @@ from .linked_tokens import LinkedTokens
 from .opened import Lazy, Ran, opened
 from .sampling import Sampling
 from .token_rows import filled_up
-from .tokens import Tokens
+from .tokens import Tokens, token_ids
 
 NO_INPUTS: Mapping[str, Any] = MappingProxyType({})
 
@@ -146,7 +146,7 @@ class Linked:
         An image is never cut: the prompt is, so that each lies in one run. Raises as `Decoder.generate`, and UsageError, before anything
         runs, for images that do not fit the model or the prompt, and where rows were written that no step has read."""
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
-        made = LinkedTokens(self, [int(token) for token in ids], images, image_token, release_encoder)
+        made = LinkedTokens(self, token_ids(ids), images, image_token, release_encoder)
         return Tokens(made).begin(made.prompt, max_tokens, stop, sampling)
 
     def reset(self) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import numpy
 
 BY_HAND = "step through it: session.step(entry, inputs)"
+Taken = tuple[tuple[int, ...], Any]
+"""Shape and numpy dtype of an input."""
 UNKNOWN_PLACEHOLDER = 0
 """The token that is looked up in place of a placeholder that the table of words may not have: an image's rows go over its row."""
 
@@ -46,13 +48,26 @@ class Parts:
         self.logits, self.vocabulary = logits_of(outputs)
         self.sizes = {name: entry.tokens or 1 for name, entry in mine.items()}
         self.seconds = {name: view.predicted_seconds for name, view in views.items()}
-        self.encoder, self.rows, self.image_inputs = _encoder(manifest, inputs)
-        """The entry that sees an image, or None; the rows that it becomes; and by name the shape and numpy dtype of what it takes."""
+        self.encoder: str | None = None
+        """The entry that sees an image; None where there is none, or where `unclear` says why it cannot be told."""
+        self.rows, self.image_inputs, self.unclear = 0, dict[str, Taken](), ""
+        """Rows that an image becomes, and by name what the entry takes."""
+        try:
+            self.encoder, self.rows, self.image_inputs = _encoder(manifest, inputs)
+        except UsageError as problem:
+            self.unclear = problem.message
+
+    def check_sees(self) -> None:
+        """Raises UsageError where no model sees images, or it cannot be told which one does."""
+        if self.unclear:
+            raise UsageError(self.unclear, help=f"text alone can be generated; for more {BY_HAND}")
+        if self.encoder is None:
+            raise UsageError("the bundle has no model that sees images: no link has @ROWS", help="leave the images out")
 
     def images(self, manifest: Manifest, given: Sequence[Any]) -> list[dict[str, Any]]:
         """Inputs of the encoder for each image. Raises UsageError where there is none, and for those that it does not take."""
-        if len(given) and self.encoder is None:
-            raise UsageError("the bundle has no model that sees images: no link has @ROWS", help="leave the images out")
+        if len(given):
+            self.check_sees()
         names, found = list(self.image_inputs), []
         for number, image in enumerate(given):
             inputs = image if isinstance(image, Mapping) or len(names) != 1 else {names[0]: image}
@@ -166,7 +181,7 @@ def _words(manifest: Manifest) -> tuple[str, str, str]:
     return words, inputs[0].name, inputs[0].dtype
 
 
-def _encoder(manifest: Manifest, read: Sequence[ValueRecord]) -> tuple[str | None, int, dict[str, tuple[tuple[int, ...], Any]]]:
+def _encoder(manifest: Manifest, read: Sequence[ValueRecord]) -> tuple[str | None, int, dict[str, Taken]]:
     """read: inputs of the main model."""
     placed = [link for link in manifest.links if link.label]
     names = sorted({link.model for link in placed})

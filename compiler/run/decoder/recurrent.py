@@ -15,11 +15,10 @@ from typing import Any
 
 from ...bundle.entries import entry_named
 from ...bundle.manifest import Manifest
-from ..arena_memory import ArenaMemory
 from ..session import Session
 from ..turn import Turn
 from .caches import Caches
-from .entry_run import of_entries
+from .entry_run import all_beside, of_entries
 
 
 class Recurrent:
@@ -55,8 +54,7 @@ class Recurrent:
         """Another session that goes on from here with states of its own; weights are shared where the runtimes allow it."""
         with self._turn:
             made = copy(self)
-            memory = ArenaMemory(*self._size)
-            made._each, made._turn = {name: one.beside(memory) for name, one in self._each.items()}, Turn()
+            made._each, made._turn = all_beside(self._each, self._size)[0], Turn()
             self._caches.copy_to(made._caches)
             return made
 

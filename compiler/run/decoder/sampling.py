@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError, UserError
@@ -28,6 +29,10 @@ class Sampling:
     """Equal seeds draw equal tokens from equal logits; None: another one every time."""
 
     def __post_init__(self) -> None:
+        for name in ("temperature", "top_k", "top_p", "seed"):
+            kind, given = (Integral if name in ("top_k", "seed") else Real), getattr(self, name)
+            if not isinstance(given, kind) and not (name == "seed" and given is None):
+                raise UsageError(f"{name} is a {'whole ' if kind is Integral else ''}number, not {given!r}")
         if not 0 <= self.temperature < math.inf:
             raise UsageError(f"a temperature is 0 or more, not {self.temperature}")
         if self.top_k < 0:

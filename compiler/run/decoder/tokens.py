@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Generator, Mapping, Sequence
+from numbers import Integral
+from operator import index
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ...bundle.entries import entry_view
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 END, LIMIT, FULL = "end", "limit", "full"
 """Why no more tokens came: one that ends the text, as many as were wanted, the caches are full."""
 LOGITS = "logits"
+MOST_QUOTED = 60
+"""Characters of what is no id of a token."""
 
 
 class Feed(Protocol):
@@ -120,6 +124,15 @@ def logits_of(outputs: Sequence[ValueRecord]) -> tuple[str, int]:
     return named[0].name, (named[0].shape or ())[-1]
 
 
+def token_ids(ids: Any, name: str = "ids") -> list[int]:
+    """Raises UsageError for anything but whole numbers: 1.5 is no token, nor is a text."""
+    try:
+        return [index(token) for token in ids]
+    except TypeError:
+        help = "encode a text with the model's tokenizer; of an array of ids [1, tokens] give the one row"
+        raise UsageError(f"{name} are ids of tokens, whole numbers in a row, not {repr(ids)[:MOST_QUOTED]}", help=help) from None
+
+
 class Tokens:
     """One token after the other."""
 
@@ -131,10 +144,11 @@ class Tokens:
     def begin(self, ids: Sequence[int], max_tokens: int | None, stop: Collection[int], sampling: Sampling) -> Generator[int, None, str]:
         """As `generate`. Raises UsageError at once for a prompt that is empty, does not fit, or has ids that the model does not know, for
         one that no runs of the entries take, and for a negative number of tokens."""
-        if max_tokens is not None and max_tokens < 0:
-            raise UsageError(f"max_tokens is 0 or more, not {max_tokens}")
+        if max_tokens is not None and not (isinstance(max_tokens, Integral) and max_tokens >= 0):
+            raise UsageError(f"max_tokens is 0 or more, not {max_tokens!r}")
+        ends = frozenset(token_ids(stop, "stop"))
         self._check(ids)
-        return self.generate(ids, max_tokens, frozenset(stop), sampling)
+        return self.generate(ids, max_tokens, ends, sampling)
 
     def generate(self, ids: Sequence[int], limit: int | None, stop: Collection[int], sampling: Sampling) -> Generator[int, None, str]:
         """Tokens behind `ids`; returns why there are no more. A token is in the caches once the next one is asked for."""

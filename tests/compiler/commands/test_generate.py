@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
+import sys
 from pathlib import Path
 
 import onnx
@@ -97,7 +99,10 @@ def test_ctrl_c_leaves_the_text_that_is_there(bundle: Path, capsys: pytest.Captu
         (["--greedy", "--top-k", "3"], 2, "--greedy and --top-k exclude each other"),
         (["--stop", ""], 2, "stops nothing"),
         (["--end", "nobody"], 2, "no token 'nobody'"),
+        (["--end", "300"], 2, "--end 300: the model knows the tokens 0 to 299"),
         (["--prompt", ""], 2, "an empty prompt"),
+        (["--prompt", "a\udcff"], 1, "the prompt is not text in UTF-8 (byte 1)"),
+        (["--prompt-file", "prompt.txt"], 2, "--prompt and --prompt-file exclude each other"),
         (["--prompt", "the cat sat on the mat " * 20], 2, "does not fit: the caches hold 48"),
         (["--tokenizer", "large"], 1, "does not fit the model"),
         (["--tokenizer", "m.onnx"], 1, "is not text in UTF-8"),
@@ -112,6 +117,43 @@ def test_what_does_not_fit_is_named(
     assert run(bundle, *options) == code
     told = capsys.readouterr()
     assert said in told.err and "Traceback" not in told.err and told.out == ""
+
+
+def test_a_prompt_is_read_from_a_file_and_from_stdin(
+    bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without the line break at its end. What is no text, or is not there, is named."""
+    said = facts(bundle, capsys, "--max-tokens", "5", prompt="décor\n of")
+    line = ["generate", str(bundle / "b"), "--tokenizer", str(bundle), "--max-tokens", "5", "--json", "--prompt-file"]
+    prompt = "décor\n of\n".encode()
+    (tmp_path / "prompt.txt").write_bytes(prompt)
+    for file in (str(tmp_path / "prompt.txt"), "-"):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(prompt)))
+        assert cli.run([*line, file]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert (found["tokens"], found["prompt_tokens"]) == (said["tokens"], said["prompt_tokens"])
+    (tmp_path / "bytes").write_bytes(b"\xff")
+    for file, code, problem in (("bytes", 1, "not text in UTF-8"), ("nowhere", 2, "there is no file")):
+        assert cli.run([*line, str(tmp_path / file)]) == code
+        assert problem in capsys.readouterr().out
+    assert cli.run(line[:-1]) == 2
+    assert "no prompt is given" in capsys.readouterr().out
+
+
+def test_a_token_that_begins_a_text_twice_is_told(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = json.loads((bundle / "tokenizer.json").read_text())
+    begin = {"type_id": 0, "id": "<s>"}
+    rows = {"single": [{"SpecialToken": begin}, {"Sequence": {"id": "A", "type_id": 0}}]}
+    pair = {"pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}]}
+    special = {"special_tokens": {"<s>": {"id": "<s>", "ids": [0], "tokens": ["<s>"]}}}
+    text["post_processor"] = {"type": "TemplateProcessing", **rows, **pair, **special}
+    (bundle / "begins").mkdir()
+    (bundle / "begins" / "tokenizer.json").write_text(json.dumps(text))
+    (bundle / "begins" / "tokenizer_config.json").write_text((bundle / "tokenizer_config.json").read_text())
+    assert run(bundle, "--max-tokens", "1", tokenizer="begins", prompt="<s>the cat") == 0
+    assert "the prompt begins with <s> twice: the tokenizer adds one" in capsys.readouterr().err
+    assert run(bundle, "--max-tokens", "1", tokenizer="begins") == 0
+    assert "twice" not in capsys.readouterr().err
 
 
 def test_a_bundle_without_caches_is_refused(bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

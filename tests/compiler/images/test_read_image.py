@@ -190,7 +190,14 @@ def test_other_formats_are_not_opened(tmp_path: Path, kind: str) -> None:
     assert refused.value.help == "these are read: PNG, JPEG, WEBP, BMP, GIF, TIFF, PPM"
 
 
-@pytest.mark.filterwarnings("ignore::Warning:PIL")
+def test_what_pillow_warns_of_is_told_with_the_image(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    """It does not reach stderr as a warning of Python."""
+    image = Image.fromarray(np.zeros((6, 8), np.uint8)).convert("P")
+    image.save(tmp_path / "a.png", transparency=bytes(range(4)))
+    _, said = read_image(tmp_path / "a.png", ImageSettings(), (3, 6, 8), np.float32)
+    assert said.startswith("6x8; Pillow: Palette images with Transparency") and not recwarn.list
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM"])
 def test_corrupt_files_are_read_or_refused_in_a_sentence(tmp_path: Path, kind: str) -> None:
     """The formats that are read, each cut short and with bytes changed."""

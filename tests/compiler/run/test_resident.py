@@ -51,6 +51,6 @@ def test_a_system_that_does_not_tell(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @needs_linux
 def test_a_run_reports_each_segment(tmp_path: Path) -> None:
     bundle = bundle_of(cut(parse("g (float[8] x) => (float[8] y) { a = Neg(x) y = Neg(a) }"), ("npu", "cpu")), tmp_path / "b")
-    result = run_bundle(bundle.folder, {"x": np.ones(8, np.float32)})
+    result = run_bundle(bundle, {"x": np.ones(8, np.float32)})
     assert [(memory.segment, memory.runtime) for memory in result.resident] == [("0 (npu)", "ort"), ("1 (cpu)", "ort")]
     assert result.as_json()["resident"][1]["segment"] == "1 (cpu)"

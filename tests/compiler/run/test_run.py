@@ -198,7 +198,7 @@ def test_a_file_whose_ports_are_not_listed_is_refused(tmp_path: Path) -> None:
 def test_repeated_runs_are_timed_step_by_step(lightnet: Bundle) -> None:
     (value,) = lightnet.manifest.model.inputs
     start = time.perf_counter()
-    result = run_bundle(lightnet.folder, {value.name: np.zeros(value.shape, np.float32)}, repeat=3, emulate=True)
+    result = run_bundle(lightnet, {value.name: np.zeros(value.shape, np.float32)}, repeat=3, emulate=True)
     assert len(result.seconds) == 3 and 0 < sum(result.seconds) < time.perf_counter() - start
     assert result.repeat == 3 and 0 < result.best <= result.median <= max(result.seconds)
     assert all(0 < step.best <= step.median for step in result.steps) and len(result.steps) == len(lightnet.manifest.schedule)

@@ -38,6 +38,33 @@ def test_no_token_stops_the_text(tokenizer: Tokenizer, ids: list[int]) -> None:
         assert waiting < 4
 
 
+def sentencepiece(folder: Path) -> Tokenizer:
+    """As Llama's: words begin with ▁, what has no token of its own is its bytes, and the first space of a text is none."""
+    library = pytest.importorskip("tokenizers", reason="the extra text is not installed")
+    kinds, decoders = library.normalizers, library.decoders
+    tokens = ["<unk>", "<s>", *(f"<0x{byte:02X}>" for byte in range(256)), *"▁abcdetho", "▁t", "he", "▁the", "▁a"]
+    merges = [("▁", "t"), ("h", "e"), ("▁t", "he"), ("▁", "a")]
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    made = library.Tokenizer(library.models.BPE(vocabulary, merges, byte_fallback=True, unk_token="<unk>"))
+    made.normalizer = kinds.Sequence([kinds.Prepend("▁"), kinds.Replace(" ", "▁")])
+    made.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    made.post_processor = library.processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    made.add_special_tokens(["<s>"])
+    made.save(str(folder / "tokenizer.json"))
+    return Tokenizer(folder)
+
+
+@given(text=st.text(alphabet="the cat dé日🙂", min_size=1, max_size=20), cut=st.integers(0, 30))
+def test_pieces_of_words_and_bytes_make_the_text(tmp_path_factory: pytest.TempPathFactory, text: str, cut: int) -> None:
+    """Wherever the prompt ends, inside a character too, whose bytes then show as what they are alone."""
+    tokenizer = sentencepiece(tmp_path_factory.getbasetemp())
+    ids = tokenizer.encode(text)
+    before, whole = tokenizer.decode(ids[:cut]), tokenizer.decode(ids)
+    assert whole == text
+    if whole.startswith(before):
+        assert shown(tokenizer, ids[:cut], ids[cut:]) == whole[len(before) :]
+
+
 def test_a_character_of_several_tokens_is_shown_when_it_is_whole(tokenizer: Tokenizer) -> None:
     ids = tokenizer.encode("é👌é")
     pieces = Pieces(tokenizer, [])

@@ -29,6 +29,7 @@ TABLE = f"<float[9,2] t = {{{','.join(map(str, range(18)))}}}, float[2,9] u = {{
 UPDATED = "float[2,3] x, float[2,2] u"
 POINTWISE = """<float[3,4,1,1] k = {1,-2,3,4,5,6,-7,8,9,1,2,3}, float[3,4,1] l = {1,-2,3,4,5,6,-7,8,9,1,2,3}, float[3] c = {1,2,-3},
     float[4,1,1,1] d = {1,2,3,4}>"""
+COVERING = f"<float[3,2,2,2] p = {{{','.join(str(k % 7 - 3) for k in range(24))}}}, float[3] c = {{1,2,-3}}>"
 
 
 def one(body: str, constants: str = "", x: str = X, y: str = "float[2,3,4,5] y") -> str:
@@ -218,6 +219,10 @@ FIRES: Mapping[str, tuple[str, ...]] = {
         one("y = Conv(x, k, c)", POINTWISE, "float[2,4,2,5] x", "float[2,3,2,5] y"),
         one("y = Conv<strides=[1], pads=[0,0], kernel_shape=[1]>(x, l)", POINTWISE, "float[2,4,5] x", "float[2,3,5] y"),
     ),
+    "conv_whole": (
+        one("y = Conv(x, p, c)", COVERING, "float[5,2,2,2] x", "float[5,3,1,1] y"),
+        one("y = Conv<strides=[2,2], pads=[0,0,0,0]>(x, p)", COVERING, "float[1,2,2,2] x", "float[1,3,1,1] y"),
+    ),
     "conv_gemm": (
         one("y = Conv(x, k, c)", POINTWISE, "float[2,4,2,5] x", "float[2,3,2,5] y"),
         one("y = Conv<strides=[1], pads=[0,0], kernel_shape=[1]>(x, l)", POINTWISE, "float[2,4,5] x", "float[2,3,5] y"),
@@ -275,6 +280,7 @@ STAYS: Mapping[str, str] = {
     "matmul_conv": "g (float[3,4] x, float[4,2] w) => (float[3,2] y) { y = MatMul(x, w) }",
     "gemm_conv": "g (float[2,4] x) => (float[2,2] y) <float[4,2] w = {1,2,3,4,5,6,7,8}, float[2,1] c = {1,2}> { y = Gemm(x, w, c) }",
     "conv_matmul": one("y = Conv<strides=[2,2]>(x, k)", POINTWISE, "float[2,4,2,5] x", "float[2,3,1,3] y"),
+    "conv_whole": one("y = Conv<pads=[1,1,0,0]>(x, p)", COVERING, "float[5,2,2,2] x", "float[5,3,2,2] y"),
     "conv_gemm": one("y = Conv<group=4>(x, d)", POINTWISE, "float[2,4,2,5] x", "float[2,4,2,5] y"),
     "attention_softmax": f"g ({Q}) => (float[2,4,5,8] y, float[2,4,5,5] s) {{ y, , , s = Attention(x, x, x) }}",
     "rotary_slices": "g (float[2,n,5,8] x, float[2,5,4] c) => (float[2,n,5,8] y) { y = RotaryEmbedding(x, c, c) }",

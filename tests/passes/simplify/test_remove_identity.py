@@ -17,6 +17,8 @@ GONE = {
     "remove_dropout": "g (float[2,3] x) => (float[2,3] y) { t = Dropout(x) y = Relu(t) }",
     "remove_cast": "g (float[2,3] x) => (float[2,3] y) { t = Cast<to=1>(x) y = Relu(t) }",
     "remove_reshape": "g (float[2,3] x) => (float[2,3] y) <int64[2] s = {2,-1}> { t = Reshape(x, s) u = Expand(t, s2) y = Relu(u) }",
+    "remove_whole": """g (float[2,3] x) => (float[2,3] y) <int64[1] s = {3}>
+        { a = Concat<axis=0>(x) b = Split<axis=1>(a, s) c = Split<axis=0, num_outputs=1>(b) d = Sum(c) e = Max(d) y = Relu(e) }""",
     "remove_transpose": "g (float[2,3] x) => (float[2,3] y) { t = Transpose<perm=[0,1]>(x) y = Relu(t) }",
 }
 GONE["remove_reshape"] = GONE["remove_reshape"].replace("{2,-1}>", "{2,-1}, int64[2] s2 = {1,3}>")
@@ -25,6 +27,8 @@ STAYS = {
     "remove_dropout": "g (float[2,3] x) => (float[2,3] y) <float r = {0.5}, bool t = {1}> { u = Dropout(x, r, t) y = Relu(u) }",
     "remove_cast": "g (float[2,3] x) => (float16[2,3] y) { t = Cast<to=10>(x) y = Relu(t) }",
     "remove_reshape": "g (float[2,3] x) => (float[3,2] y) <int64[2] s = {3,2}> { t = Reshape(x, s) y = Relu(t) }",
+    "remove_whole": """g (float[2,3] x) => (float[4,3] y)
+        { a = Concat<axis=0>(x, x) b, c = Split<axis=0, num_outputs=2>(a) y = Concat<axis=0>(b, c) }""",
     "remove_transpose": "g (float[2,2] x) => (float[2,2] y) { t = Transpose<perm=[1,0]>(x) y = Relu(t) }",
 }
 

@@ -115,5 +115,5 @@ def test_every_direction_between_products_has_a_rule() -> None:
         ("conv", "MatMul"): ["matmul_conv"],
         ("conv", "Gemm"): ["gemm_conv"],
         ("matmul", "Gemm"): ["gemm_matmul"],
-        ("matmul", "Conv"): ["conv_matmul"],
+        ("matmul", "Conv"): ["conv_matmul", "conv_whole"],
     }

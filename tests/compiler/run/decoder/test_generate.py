@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,14 +72,32 @@ def test_drawn_tokens_are_the_same_with_one_seed_and_others_with_another(bundle:
         ([-1], {}, "the prompt has -1"),
         ([1], {"max_tokens": -1}, "max_tokens"),
         ([1], {"top_p": 0.0}, "top_p"),
+        ("the cat", {}, "ids are ids of tokens, whole numbers in a row, not 'the cat'"),
+        ([1.5], {}, r"whole numbers in a row, not \[1.5\]"),
+        (np.array([[1, 2]]), {}, "whole numbers in a row, not array"),
+        (None, {}, "whole numbers in a row, not None"),
+        ([1], {"stop": ["</s>"]}, "stop are ids of tokens"),
+        ([1], {"max_tokens": "3"}, "max_tokens is 0 or more, not '3'"),
+        ([1], {"temperature": 1, "seed": "x"}, "seed is a whole number, not 'x'"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_runs(bundle: Bundle, ids: list[int], options: dict[str, float], said: str) -> None:
+def test_what_cannot_be_is_refused_before_anything_runs(bundle: Bundle, ids: Any, options: dict[str, Any], said: str) -> None:
     session = bundle.session()
     session.step("prefill", {"input_ids": np.array([[1, 2]])})
     with pytest.raises(UsageError, match=said):
         session.generate(ids, **options)
     assert session.length == 2 and len(ended(session, [1], max_tokens=3)[0]) == 3
+
+
+def test_what_is_no_length_and_no_mapping_is_refused(bundle: Bundle) -> None:
+    session = bundle.session()
+    session.step("prefill", {"input_ids": np.array([[1, 2, 3]])})
+    for length in (1.5, "1", -1, 4):
+        with pytest.raises(UsageError, match="they cannot be cut to"):
+            session.truncate(length)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="inputs are a mapping from names to arrays, not list"):
+        session.step("decode", [1])  # type: ignore[arg-type]
+    assert session.length == 3 and list(session.fork().generate(np.array([5]), max_tokens=2))
 
 
 def test_a_prompt_that_fails_leaves_the_caches(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,3 +154,20 @@ def test_positions_that_are_given_are_refused(tmp_path: Path) -> None:
     session = compiled(Agent(), tmp_path, state).session()
     with pytest.raises(UsageError, match="tokens alone do not make the input 'position_ids' of 'decoder'"):
         session.generate([1])
+
+
+def test_of_two_models_that_place_rows_text_alone_is_made(tmp_path: Path, bundle: Bundle) -> None:
+    """Which of them an image is for is not known: it is refused, and can be stepped by hand."""
+    models = {**Agent().models(), "sound": Agent(pixels=12).models()["vision"]}
+    links = [*LINKS, "sound.features=decoder.inputs_embeds@sound"]
+    made = compile_models(models, "x86_cpu", links=links, entries=STEPS, state=STATE, output=tmp_path / "two", verify=False).bundle
+    ids, session = [5, 9, 2, 7, 7, 7, 7, 7, 7, 1], made.session()
+    assert list(session.generate(ids, max_tokens=6)) == list(bundle.session().generate(ids, max_tokens=6))
+    for options in ({"images": IMAGES[:1], "image_token": 7}, {"images": IMAGES[:1]}):
+        with pytest.raises(UsageError, match="it cannot be told which entry sees an image: sound and vision place rows"):
+            made.session().generate(ids, **options)
+    session.reset()
+    session.step("embed", {"input_ids": np.array([[*ids, *ids[:6]]])})
+    session.step("vision", {"patches": IMAGES[0]}, at=3)
+    session.step("sound", {"patches": DRAW.standard_normal((ROWS, 12)).astype(np.float32)}, at=10)
+    assert session.step("prefill")["logits"].shape[1] == 16
