@@ -14,10 +14,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..graph.graph import Graph
+from ..graph.node import Node
 from ..rule.build import Builder
 from .cached_attention import made_by
 from .errors import NotFixable
 from .grown_axes import MOVES, Entering
+from .old_rows import check_old_rows
 from .places import Cache, Sizes, resize
 
 
@@ -101,9 +103,10 @@ class Places:
 
 
 def check_output(graph: Graph, cache: Cache, found: Entering) -> None:
-    """The cache goes out as it came in: from the joins to the output nothing is computed. Raises NotFixable."""
+    """The cache goes out as it came in: from the joins to the output nothing is computed, and no old row changes its place. Raises
+    NotFixable."""
     joined = {join.node.outputs[0] for join in found.joins}
-    pending, seen, reached = [cache.present], set[str](), False
+    pending, seen, reached = [cache.present], dict[str, Node](), False
     while pending:
         tensor = pending.pop()
         if tensor in joined:
@@ -112,10 +115,11 @@ def check_output(graph: Graph, cache: Cache, found: Entering) -> None:
         node = graph.producer(tensor)
         if tensor in seen or node is None:
             continue
-        seen.add(tensor)
+        seen[tensor] = node
         where = f"{cache.present!r}, made by {node.kind} {node.name or node.outputs[0]}"
         if node.kind not in MOVES:
             raise NotFixable("the cache goes out changed: its past with new rows behind is expected", where)
         pending += [name for name in node.reads if graph.value(name) is None]
     if not reached:
         raise NotFixable(f"the cache does not continue {cache.past!r}", repr(cache.present))
+    check_old_rows(graph, cache, found, list(seen.values()))

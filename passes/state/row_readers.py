@@ -18,6 +18,7 @@ from .closed_scores import OWN, is_causal
 from .errors import NotFixable
 from .grown_axes import MOVES, GrownAxes
 from .places import Sizes, Unrolled
+from .row_order import RowOrder
 
 MASK = 3
 EACH = MOVES | frozenset(
@@ -48,7 +49,7 @@ def check_readers(graphs: Unrolled, grown: GrownAxes, joined: Iterable[str], siz
     """joined: tensors that hold the rows of caches, old and new. Raises NotFixable where something reads a row that holds no token."""
     graph, weighted = graphs.last, set[str]()
     rows = set(joined)
-    empty = _EmptyRows(graphs, grown, rows)
+    empty, order = _EmptyRows(graphs, grown, rows), RowOrder(graph, grown, rows)
     for node in graph.nodes:
         held = [name for name in node.reads if name in rows]
         if not held or rows.issuperset(node.writes):
@@ -71,6 +72,7 @@ def check_readers(graphs: Unrolled, grown: GrownAxes, joined: Iterable[str], siz
                 weighted.update(node.writes)
         else:
             raise NotFixable("something else than attention reads the rows of a cache together", where)
+        order.follow(node, where)
         empty.follow(node, where)
     for name in rows.intersection(graph.outputs):
         if grown.axis(name) is None:

@@ -4,49 +4,21 @@ what opens what a mask closes; whatever is accepted computes what a growing cach
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
 from decoder_forms import FLOAT, HEADS, LAYOUTS, WIDTH, Layout, Scored, _distance, _joined, _three, _turned, causal, laid_out
-from growing_cache import GrowingCache
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto
+from placed_steps import farthest
 from small_decoders import Writer
 
 from autoglmc.compiler.errors import ModelError
-from autoglmc.compiler.load.source import MemoryModel
-from autoglmc.compiler.state.fixed_models import fixed_models
-from autoglmc.compiler.state.request import StateRequest
-from autoglmc.compiler.state.ways import PLACED, Ways
 
-LENGTH, TOKENS = 13, 3
 EMPTY = "a row without a token is zeros, of which an operator may make no finite number"
 OPEN = "attention is not causal"
 KEYS = LAYOUTS["heads before rows"]
-
-
-def farthest(model: onnx.ModelProto) -> float:
-    """How far logits of steps are from those of a growing cache; infinite for NaN. Raises ModelError where rows cannot be placed."""
-    ways, state = Ways(names=(PLACED,), others=False), StateRequest((("past.*", "present.*"),), LENGTH)
-    fixed = fixed_models(MemoryModel(model, "model"), state, LENGTH, {"step": TOKENS}, {}, lambda name: nullcontext(), ways)
-    session = onnxruntime.InferenceSession(fixed.steps["step"].written[PLACED].proto.SerializeToString())
-    names, growing, draw = [value.name for value in session.get_outputs()], GrowingCache(model), np.random.default_rng(0)
-    shapes = {value.name: value.shape for value in session.get_inputs()}
-    caches = {name: np.full(shapes[name], np.nan, np.float32) for name in fixed.axes}
-    worst = 0.0
-    for begin in range(0, LENGTH - TOKENS + 1, TOKENS):
-        ids = draw.integers(0, 32, (1, TOKENS))
-        made = dict(zip(names, session.run(None, {"input_ids": ids, fixed.counter: np.array([begin]), **caches}), strict=True))
-        for past, present in fixed.states:
-            ahead = (slice(None),) * fixed.axes[past]
-            caches[past][(*ahead, slice(begin, begin + TOKENS))] = made[present]
-        apart = float(np.abs(made["logits"][0] - growing.step(ids[0].tolist())).max())
-        worst = max(worst, apart if np.isfinite(apart) else np.inf)
-    return worst
 
 
 Read = Callable[[Writer, str], str]
