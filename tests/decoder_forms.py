@@ -215,6 +215,8 @@ def _pair(heads: int = HEADS) -> Mapping[str, tuple[int | str, ...]]:
     return {name: (1, heads, "past", WIDTH) for name in "kv"}
 
 
+PAIR = _pair()
+"""Keys and values of every head."""
 LAYOUTS = {
     "heads before rows": Layout(_pair(), heads_first),
     "rows before heads": Layout({name: (1, "past", HEADS, WIDTH) for name in "kv"}, rows_first),

@@ -11,7 +11,8 @@ CACHE_LENGTH = "cache_length"
 
 
 class StateRecord(Record, frozen=True, kw_only=True):
-    """A cache that every run reads as one input and leaves, with its new rows, as one output; or a state that it replaces."""
+    """A cache that every run reads as one input and leaves, with its new rows, as one output; or a state that it replaces. A decoder may
+    have both."""
 
     past: str
     """The input."""

@@ -52,8 +52,8 @@ def join_entries(
     dtype: str = "",
 ) -> Manifest:
     """Writes the files of all parts into the empty `folder`; returns the manifest of the whole, which is not written. states: inputs that
-    of the first part's model that stay from run to run, with their outputs; axes: by input, along which they grow, None where they do not.
-    links: outputs of further models that are inputs of the first one. dtype: that states are kept in, "" for the model's."""
+    of the first part's model that stay from run to run, with their outputs; axes: by input that grows, along which it does; None: none
+    grows. links: outputs of further models that are inputs of the first one. dtype: that states are kept in, "" for the model's."""
     files: dict[str, FileRecord] = {}
     (folder / SEGMENTS).mkdir()
     with (folder / SEGMENTS / WEIGHTS).open("wb") as stream:
@@ -68,7 +68,7 @@ def join_entries(
                 _copy_blob(part, old, new, folder)
     files |= _compiled_files([segment for segments in renamed for segment in segments], folder, files)
     joined = [structs.replace(part.manifest, segments=segments) for part, segments in zip(parts, renamed, strict=True)]
-    bounds = cache_bounds(states, dtype)
+    bounds = cache_bounds([pair for pair in states if axes is None or pair[0] in axes], dtype)
     joined = [_bounded(made, bounds) if part.model == parts[0].model else made for part, made in zip(parts, joined, strict=True)]
     entries = tuple(_entry(part, made, first=k == 0) for k, (part, made) in enumerate(zip(parts, joined, strict=True)))
     by_model: dict[str | None, list[Manifest]] = {}
@@ -116,11 +116,11 @@ def states_of(
         assert all(one[past].offset == slot.offset for one in each), "caches lie at the same places in every arena (plan/states.py)"
         whole = [k for k, one in enumerate(each) if one[present].shape == slot.shape]  # the others are new rows alone
         apart = next((manifests[k] for k in whole if each[k][present].offset != slot.offset), None)
-        axis = None if axes is None else axes[past]
+        axis = None if axes is None else axes.get(past)
         length, reason = (0 if axis is None else slot.shape[axis]), "" if apart is None else _why_apart(apart, past, present, axis)
         copied = slot.bytes if reason else 0
         facts: dict[str, Any] = {"length": length, "bytes": slot.bytes, "copied": copied, "reason": reason, "dtype": slot.dtype}
-        found.append(StateRecord(past=past, present=present, axis=axis or 0, bound=bound, **facts))
+        found.append(StateRecord(past=past, present=present, axis=axis or 0, bound=0.0 if axis is None else bound, **facts))
     return tuple(found)
 
 

@@ -113,6 +113,9 @@ def _prepared(source: Source, entries: Entries, shapes: Shapes, tell: Tell) -> _
         return _Functions(source=source, prepared=prepared, states=states)
     tokens = {name: wanted.tokens or 1 for name, wanted in entries.wanted.items()}
     fixed = fixed_models(source, state, state.length, tokens, shapes, stage, Ways(others=False))
+    if fixed.inputs.replaced:
+        what = f"the state '{fixed.inputs.replaced[0].past}' is replaced by every step, beside caches that grow"
+        raise UsageError(what, where=str(source), help="compile a bundle for a target: its session keeps both")
     model, _ = peek_model(source)
     metadata, dropped = metadata_of(model)
     facts: dict[str, Any] = {"sha256": model_sha256(source), "operators": len(model.graph.node), "metadata": metadata, "notes": dropped}

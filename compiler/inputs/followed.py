@@ -1,4 +1,4 @@
-"""Inputs of a decoder that follow from how many tokens there are: masks of ones, and positions."""
+"""Inputs of a decoder that follow from how many tokens there are: masks, positions, and switches that are the same in every step."""
 
 from __future__ import annotations
 
@@ -10,26 +10,60 @@ if TYPE_CHECKING:
 
 MASK, POSITIONS = "mask", "position"
 """What names of inputs contain that say which tokens count, and where tokens stand."""
+SWITCHES: Mapping[str, int] = {"logits_to_keep": 0, "use_cache_branch": 1}
+"""Values of inputs of one element, by what their names end with: 0 keeps the logits of all tokens, and of two branches, with a past and
+without, the first one takes an empty past too. Both are conventions of transformers and optimum."""
 WHOLE = frozenset({2, 3, 4, 5, 6, 7, 9, 12, 13})
 """Element types of whole numbers and booleans."""
+FLOATS = frozenset({1, 10, 11, 16})
+"""Element types of float, float16, double and bfloat16."""
 
 
 def follows(value: onnx.ValueInfoProto) -> bool:
-    """Whether the input is such a mask, or positions, by its name and type."""
-    tensor = value.type.tensor_type
-    named = any(word in value.name.lower() for word in (MASK, POSITIONS))
-    return named and tensor.elem_type in WHOLE and len(tensor.shape.dim) > 0
+    """Whether the input is such a mask, or positions, or a switch, by its name and type."""
+    tensor, name = value.type.tensor_type, value.name.lower()
+    if _switch(value) is not None:
+        return True
+    types = WHOLE | FLOATS if MASK in name else WHOLE if POSITIONS in name else frozenset()
+    return tensor.elem_type in types and len(tensor.shape.dim) > 0
 
 
 def followed_value(value: onnx.ValueInfoProto, sizes: Mapping[str, int], past: int, tokens: int) -> Any:
-    """The input for `tokens` tokens behind `past` others: ones for all of them, or the positions of the new ones. sizes: of named dims; a
-    dim without a size is as long as what the input is about."""
+    """The input for `tokens` tokens behind `past` others: ones for all of them, or the positions of the new ones. A mask of three dims or
+    more has a row for each new token and a column for each token, and closes those behind the new one: ones and zeros, or, where it is of
+    floats, 0 and the lowest number, since such a mask is added to scores. sizes: of named dims; a dim without a size is as long as what
+    the input is about."""
     import numpy as np
     from onnx import helper
 
     dtype = helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+    dims = value.type.tensor_type.shape.dim
+    switch = _switch(value)
+    if switch is not None:
+        return np.full([1 for _ in dims], switch, dtype)
     positions = POSITIONS in value.name.lower()
     rest = tokens if positions else past + tokens
-    shape = [dim.dim_value or sizes.get(dim.dim_param, rest) for dim in value.type.tensor_type.shape.dim]
-    array = np.broadcast_to(np.arange(past, past + tokens), shape) if positions else np.ones(shape)
-    return np.ascontiguousarray(array.astype(dtype))
+    shape = [dim.dim_value or sizes.get(dim.dim_param, rest) for dim in dims]
+    if positions:
+        return np.ascontiguousarray(np.broadcast_to(np.arange(past, past + tokens), shape).astype(dtype))
+    if len(dims) < 3:
+        return np.ones(shape, dtype)
+    ahead = [dim.dim_value or sizes.get(dim.dim_param, 1) for dim in dims[:-2]]
+    seen = np.tri(tokens, past + tokens, past, dtype=bool)
+    if is_added(value):
+        seen = np.where(seen, 0.0, float(np.finfo(np.float32 if dtype.kind != "f" else dtype).min))
+    return np.ascontiguousarray(np.broadcast_to(seen, [*ahead, tokens, past + tokens]).astype(dtype))
+
+
+def is_added(value: onnx.ValueInfoProto) -> bool:
+    """Whether a mask that follows is taken to be added to scores."""
+    tensor = value.type.tensor_type
+    return MASK in value.name.lower() and tensor.elem_type in FLOATS and len(tensor.shape.dim) > 2
+
+
+def _switch(value: onnx.ValueInfoProto) -> int | None:
+    """What an input is in every step that has one element, and one of the names."""
+    tensor = value.type.tensor_type
+    if tensor.elem_type not in WHOLE or any(dim.dim_value not in (0, 1) for dim in tensor.shape.dim) or len(tensor.shape.dim) > 1:
+        return None
+    return next((made for name, made in SWITCHES.items() if value.name.lower().endswith(name)), None)

@@ -85,11 +85,17 @@ def _numbers(one: Facts) -> tuple[str, ...]:
 
 def cache_lines(states: Sequence[Facts]) -> Iterator[str]:
     """Caches or states: their size, and what a run copies of them and why."""
-    total, copied = sum(state["bytes"] for state in states), sum(state["copied"] for state in states)
-    if not states[0]["length"]:
-        left = f"a run leaves them to the next one, {size(copied)} copied: {states[0]['reason']}"
-        yield f"{count(len(states), 'tensor')}, {size(total)}; {left}"
-        return
+    grown, replaced = ([state for state in states if bool(state["length"]) is grows] for grows in (True, False))
+    if grown:
+        yield from _grown_lines(grown)
+    if replaced:
+        total, copied = sum(state["bytes"] for state in replaced), sum(state["copied"] for state in replaced)
+        left = f"a run leaves them to the next one, {size(copied)} copied: {replaced[0]['reason']}"
+        yield f"{count(len(replaced), 'state' if grown else 'tensor')}, {size(total)}; {left}"
+
+
+def _grown_lines(states: Sequence[Facts]) -> Iterator[str]:
+    total = sum(state["bytes"] for state in states)
     yield f"{count(len(states), 'tensor')} of {states[0]['length']} rows, {size(total)}, in place from run to run"
     if states[0]["bound"]:
         yield f"kept in {states[0]['dtype']}: each value is rounded, by at most {states[0]['bound']:.2g} of itself"

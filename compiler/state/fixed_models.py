@@ -13,7 +13,7 @@ from ...passes.rule.apply import apply
 from ...passes.rule.rewrite import Allow, Decision, anywhere
 from ...passes.state.errors import NotFixable
 from ...passes.state.fixed_length import CACHE_LENGTH, fix_length, place_rows
-from ...passes.state.places import Sizes, Unrolled, resize
+from ...passes.state.places import Cache, Sizes, Unrolled, resize
 from ..errors import ModelError, UsageError
 from ..load.bind_shapes import Shapes
 from ..load.load_model import load_model
@@ -63,12 +63,12 @@ class FixedModels:
 
     @property
     def axes(self) -> Mapping[str, int]:
-        """By cache (its input), the axis that its rows are along."""
+        """By cache that grows (its input), the axis that its rows are along."""
         return {cache.past: cache.axis for cache in self.inputs.caches}
 
     @property
     def states(self) -> tuple[tuple[str, str], ...]:
-        return tuple((cache.past, cache.present) for cache in self.inputs.caches)
+        return tuple((cache.past, cache.present) for cache in (*self.inputs.caches, *self.inputs.replaced))
 
 
 def fixed_models(
@@ -153,6 +153,9 @@ class _Unroller:
                 problem, refused[way] = found, str(found)
         if problem is not None and not written:
             help = f"leave out --cache-dtype, since rows at their places are kept in the model's dtype; or {HELP}" if self._dtype else HELP
+            if self._inputs.added:
+                added = f"'{self._inputs.added[0]}' was taken to be added to scores, 0 for what a token sees"
+                help = f"{added}: export the model with a mask of ones, [batch, tokens]; or {help}"
             raise ModelError(f"{problem.message}: no cache of fixed length", where=f"{self._where}, {problem.where}", help=help)
         return FixedModel(written=written, tokens=tokens, token_axes=axes, refused=refused)
 
@@ -175,6 +178,8 @@ class _Unroller:
             if not one.taken:
                 what = f"{one.site} extends its cache by itself, and {one.reason}: no cache of fixed length"
                 raise ModelError(what, where=self._where, help=HELP)
+        for cache in self._inputs.replaced:
+            self._check_alike(graph, cache)
         for cache in self._inputs.caches:
             resize(graph, cache.present, cache.past, cache.axis, past + tokens)
         for number, stage in enumerate(STAGES):
@@ -185,9 +190,15 @@ class _Unroller:
                 stage(graph, self._stages[number].allows)
         return graph
 
+    def _check_alike(self, graph: Graph, cache: Cache) -> None:
+        before, after = (list(graph.tensor(name).shape or ()) for name in (cache.past, cache.present))
+        if before != after:
+            what = f"the state '{cache.past}' is {before} and goes out as '{cache.present}', {after}"
+            raise ModelError(what, where=self._where, help="a state has one shape; a cache that grows has a dynamic dim for its rows")
+
     def _output_axes(self, graph: Graph) -> dict[str, int]:
         """The first axis of each output that is longer where more tokens go in."""
-        presents, found = {cache.present for cache in self._inputs.caches}, {}
+        presents, found = {cache.present for cache in (*self._inputs.caches, *self._inputs.replaced)}, {}
         for name in graph.outputs:
             few, many = graph.tensor(name).shape or (), self._first.tensor(name).shape or ()
             axis = next((k for k, (a, b) in enumerate(zip(few, many, strict=False)) if a != b), None)

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 from ...passes.state.places import Cache
 from ..errors import ModelError, UsageError
-from ..inputs.followed import followed_value, follows
+from ..inputs.followed import followed_value, follows, is_added
 from ..load.bind_shapes import Shapes, real_inputs
 
 if TYPE_CHECKING:
     import onnx
+
+
+MOST_NAMED = 6
+STAYS = "leave out --max-length where all states keep their shape; or export the model with a dynamic past"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +24,9 @@ class StepInputs:
     """What the inputs of a decoder are, and the sizes of their dims."""
 
     caches: tuple[Cache, ...]
+    """That grow."""
+    replaced: tuple[Cache, ...] = ()
+    """States of one shape, which every run replaces as a whole."""
     batch: str
     """The dim that is 1; "" where the model has it fixed."""
     tokens: str
@@ -32,6 +39,8 @@ class StepInputs:
     """Inputs that follow from how many tokens there are, which a session makes."""
     axes: Mapping[str, int]
     """By input of tokens, the axis that they are along."""
+    added: tuple[str, ...] = ()
+    """Masks among `followed` that are taken to be added to scores."""
 
 
 def step_inputs(model: onnx.ModelProto, caches: tuple[Cache, ...], shapes: Shapes, where: str, asked: tuple[str, ...] = ()) -> StepInputs:
@@ -47,13 +56,24 @@ def step_inputs(model: onnx.ModelProto, caches: tuple[Cache, ...], shapes: Shape
         raise UsageError(f"--given {odd}: no input of that name follows from the number of tokens", where=where, help=f"these do: {known}")
     batches = {dims[0].dim_param for value in others if (dims := _dims(value))} - {""}
     grown = {value.name: value for value in model.graph.output}
-    caches = tuple(replace(cache, axis=_rows_axis(values[cache.past], grown[cache.present], batches, shapes, where)) for cache in caches)
+    states = tuple(cache for cache in caches if not _free(values[cache.past], batches, shapes))
+    caches = tuple(
+        replace(cache, axis=_rows_axis(values[cache.past], grown[cache.present], batches, shapes, where))
+        for cache in caches
+        if cache not in states
+    )
+    if not caches:
+        said = ", ".join(cache.past for cache in states[:MOST_NAMED])
+        raise UsageError(f"none of the caches grows: {said} have dims of known sizes", where=where, help=STAYS)
     first, axis = _dims(values[caches[0].past]), caches[0].axis
     batch, past = next((dim.dim_param for k, dim in enumerate(first) if k != axis and not dim.dim_value), ""), first[axis].dim_param
-    if shapes.get(batch, 1) != 1 or _fixed_batch([value for value in others if value.name not in followed]) not in (0, 1):
+    firsts = _first_dims([value for value in others if value.name not in followed]) - {""}
+    if any(shapes.get(name, 1) != 1 for name in (batch, *firsts)) or _fixed_batch(
+        [value for value in others if value.name not in followed]
+    ) not in (0, 1):
         raise UsageError("a session has one sequence: the batch must be 1", where=where, help=f"leave out --shape {batch or 'batch'}")
     named = [dim.dim_param for value in others if value.name not in followed for dim in _dims(value) if dim.dim_param]
-    free = [name for name in dict.fromkeys(named) if name not in {batch, past, *shapes}]
+    free = [name for name in dict.fromkeys(named) if name not in {batch, past, *firsts, *shapes}]
     if len(free) != 1:
         said = (
             f"more than one dim may be that of the tokens: {', '.join(free)}"
@@ -72,18 +92,18 @@ def step_inputs(model: onnx.ModelProto, caches: tuple[Cache, ...], shapes: Shape
         for axis, dim in enumerate(_dims(value))
         if dim.dim_param == free[0]
     }
-    given = {name: size for name, size in shapes.items() if name != batch}
-    return StepInputs(caches=caches, batch=batch, tokens=free[0], past=past, given=given, followed=followed, axes=axes)
+    added = tuple(value.name for value in others if value.name in followed and is_added(value))
+    given = {name: size for name, size in (*shapes.items(), *((name, 1) for name in sorted(firsts))) if name != batch}
+    return StepInputs(
+        caches=caches, replaced=states, batch=batch, tokens=free[0], past=past, given=given, followed=followed, axes=axes, added=added
+    )
 
 
 def _rows_axis(past: onnx.ValueInfoProto, present: onnx.ValueInfoProto, batches: Collection[str], shapes: Shapes, where: str) -> int:
     """The one dim of a cache without a size that is not the batch's. batches: names of first dims of inputs of tokens. Raises ModelError
     where there is none, UsageError for another dim without a size."""
     dims, after = _dims(past), _dims(present)
-    free = [k for k, dim in enumerate(dims) if not dim.dim_value and dim.dim_param not in shapes]
-    rows = [k for k in free if dims[k].dim_param not in batches]
-    if len(rows) == 2 and rows == free and rows[0] == 0:  # a batch by another name, or none
-        rows = rows[1:]
+    rows = _free(past, batches, shapes)
     grown = [k for k in rows if after[k].dim_param != dims[k].dim_param]
     said = [dim.dim_param or dim.dim_value or "?" for dim in dims]
     if len(rows) > 1 and len(grown) == 1:
@@ -98,6 +118,23 @@ def _rows_axis(past: onnx.ValueInfoProto, present: onnx.ValueInfoProto, batches:
         what = f"the cache '{past.name}' is {said}: which dim its rows are along cannot be told"
         raise ModelError(what, where=where, help="leave it out of --state, or export the model with one dynamic dim beside the batch")
     return rows[0]
+
+
+def _free(past: onnx.ValueInfoProto, batches: Collection[str], shapes: Shapes) -> list[int]:
+    """Dims of a cache that its rows may be along: without a size, and not the batch's."""
+    dims = _dims(past)
+    free = [k for k, dim in enumerate(dims) if not dim.dim_value and dim.dim_param not in shapes]
+    rows = [k for k in free if dims[k].dim_param not in batches]
+    return rows[1:] if len(rows) == 2 and rows == free and rows[0] == 0 else rows  # a batch by another name, or none
+
+
+def _first_dims(others: Sequence[onnx.ValueInfoProto]) -> set[str]:
+    """Names of first dims of inputs of tokens that have another dim without a size: those of the batch."""
+    found = set()
+    for dims in map(_dims, others):
+        names = {dim.dim_param for dim in dims[1:]} - {"", dims[0].dim_param if dims else ""}
+        found |= {dims[0].dim_param} if names else set()
+    return found
 
 
 def _fixed_batch(others: Sequence[onnx.ValueInfoProto]) -> int:
@@ -119,9 +156,10 @@ def bound(model: onnx.ModelProto, inputs: StepInputs, past: int, tokens: int) ->
     shapes: dict[str, int | tuple[int, ...]] = {**inputs.given, inputs.tokens: tokens}
     if inputs.batch:
         shapes[inputs.batch] = 1
-    for cache in inputs.caches:
+    for cache in (*inputs.caches, *inputs.replaced):
         dims = _dims(next(value for value in copy.graph.input if value.name == cache.past))
-        shapes[cache.past] = tuple(past if k == cache.axis else dim.dim_value or sizes.get(dim.dim_param, 1) for k, dim in enumerate(dims))
+        axis = None if cache in inputs.replaced else cache.axis
+        shapes[cache.past] = tuple(past if k == axis else dim.dim_value or sizes.get(dim.dim_param, 1) for k, dim in enumerate(dims))
     return copy, shapes
 
 

@@ -31,7 +31,7 @@ class WholeTexts:
     @property
     def given(self) -> tuple[str, ...]:
         """Inputs that a sample has arrays for."""
-        made = {*self.inputs.followed, *(cache.past for cache in self.inputs.caches)}
+        made = {*self.inputs.followed, *(cache.past for cache in (*self.inputs.caches, *self.inputs.replaced))}
         return tuple(name for name in self.values if name not in made)
 
     @property
@@ -42,7 +42,7 @@ class WholeTexts:
     @property
     def caches(self) -> frozenset[str]:
         """Outputs that are caches."""
-        return frozenset(cache.present for cache in self.inputs.caches)
+        return frozenset(cache.present for cache in (*self.inputs.caches, *self.inputs.replaced))
 
     def completed(self, sample: Mapping[str, Any]) -> dict[str, Any]:
         """With every input of the model. Raises UsageError for inputs that have different numbers of tokens, or none."""
@@ -59,10 +59,11 @@ class WholeTexts:
         named = {name: size for name, size in self.inputs.given.items() if isinstance(size, int)}
         sizes = {**named, self.inputs.tokens: tokens, self.inputs.batch: 1}
         fed = {name: followed_value(self.values[name], sizes, 0, tokens) for name in self.inputs.followed}
-        for cache in self.inputs.caches:
+        for cache in (*self.inputs.caches, *self.inputs.replaced):
             kind = self.values[cache.past].type.tensor_type
+            axis = None if cache in self.inputs.replaced else cache.axis
             each = (dim.dim_value or sizes.get(dim.dim_param, 1) for dim in kind.shape.dim)
-            shape = [0 if k == cache.axis else size for k, size in enumerate(each)]
+            shape = [0 if k == axis else size for k, size in enumerate(each)]
             fed[cache.past] = np.zeros(shape, helper.tensor_dtype_to_np_dtype(kind.elem_type))
         return {**sample, **fed}
 

@@ -57,6 +57,8 @@ def is_causal(graph: Graph, tensor: str, length: int, own: float = 0.0) -> bool:
         greatest = np.where(behind, -np.inf, low).max(axis=1, keepdims=True)  # where all are as low, none is closed
         if graph.tensor(tensor).dtype == "bool":
             return bool(np.all((high <= 0) >= behind) and np.all(greatest > 0))
+        if np.any(greatest <= CLOSED):  # nothing is left of scores in a sum with such a number
+            return False
         return bool(np.all((high - np.minimum(greatest, 0) <= min(CLOSED, -own, -OWN * found.gain)) >= behind))
 
 

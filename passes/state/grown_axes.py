@@ -75,6 +75,7 @@ def entering(graph: Graph, grown: GrownAxes, cache: Cache, sizes: Sizes) -> Ente
         moved[tensor] = axis
         for node in graph.users(tensor):
             if _joins(graph, node, axis) and node.inputs[0] == tensor and node.inputs[1] != tensor:
+                _check_fits(graph, cache, node, axis)
                 joins[node.outputs[0]] = Join(node, axis)
             elif node.kind in MOVES and not _joins(graph, node, axis):
                 if node.kind not in STAYS and not _keeps_rows(graph, grown, node, axis, sizes):
@@ -90,6 +91,15 @@ def entering(graph: Graph, grown: GrownAxes, cache: Cache, sizes: Sizes) -> Ente
     for node, axis in slices:
         _lengthen(graph, node, axis, sizes)
     return Entering(joins=tuple(joins.values()), moved=moved)
+
+
+def _check_fits(graph: Graph, cache: Cache, node: Node, axis: int) -> None:
+    """Rows of another shape than the past's: a dim of the cache was taken for the batch, which is 1."""
+    past, new = (graph.tensor(name).shape or () for name in node.inputs)
+    rows = [shape[:axis] + shape[axis + 1 :] for shape in (past, new)]
+    if None not in (*past, *new) and rows[0] != rows[1]:
+        shapes = " and ".join(str([extent if k != axis else "rows" for k, extent in enumerate(shape)]) for shape in (past, new))
+        raise NotFixable(f"the past and the new rows of a cache have the shapes {shapes}: --shape gives a dim its size", repr(cache.past))
 
 
 def _joins(graph: Graph, node: Node, axis: int) -> bool:

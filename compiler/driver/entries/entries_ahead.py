@@ -64,7 +64,7 @@ def _most(each: Sequence[PlannedSizes]) -> PlannedSizes:
 def _length(made: Made, part: Part) -> int:
     """Tokens that the caches hold."""
     assert made.axes is not None, "caches grow along an axis"
-    past = made.states[0][0]
+    past = next(iter(made.axes))
     return _extent(made.results[part.name].compiled.tensors[past], made.axes[past])
 
 
@@ -74,11 +74,12 @@ def _for_tokens(made: Made, part: Part, tokens: int) -> PlannedSizes:
     sizes, bytes_made = _sizes(made.results[part.name]), 0
     grown = {present: (made.axes or {}).get(past) for past, present in made.states}
     for view in (compiled.tensors[name] for name in compiled.graph_outputs):
-        rows = _extent(view, grown[view.name]) if view.name in grown else own if view.name in part.token_axes else tokens
+        axis = grown.get(view.name)
+        rows = _extent(view, axis) if axis is not None else own if view.name in part.token_axes else tokens
         bytes_made += 8 * (view.elements or 0) * tokens // rows
     return replace(sizes, activations=max(sizes.activations, sizes.activations * tokens // own), made=bytes_made)
 
 
-def _extent(view: TensorView, axis: int | None) -> int:
-    assert view.shape is not None and axis is not None, "caches have a known shape"
+def _extent(view: TensorView, axis: int) -> int:
+    assert view.shape is not None, "caches have a known shape"
     return view.shape[axis] or 1

@@ -58,8 +58,9 @@ def _wrong_states(manifest: Manifest) -> Iterator[str]:
     if len({name for state in manifest.states for name in (state.past, state.present)}) < 2 * len(manifest.states):
         yield "states: a tensor is in two of them"
         return
-    if len({state.length > 0 for state in manifest.states}) > 1:
-        yield "states: some hold rows, and some are replaced as a whole"
+    lengths = [state.length > 0 for state in manifest.states]
+    if lengths != sorted(lengths, reverse=True):
+        yield "states: one that is replaced as a whole is before one that holds rows"
         return
     found = views(manifest)
     for k, (entry, view) in enumerate(zip(manifest.entries, found, strict=True) if manifest.states else ()):

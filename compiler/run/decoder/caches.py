@@ -18,10 +18,11 @@ class Caches:
         at = {slot.tensor: slots[k] for k, slot in enumerate(manifest.arena.slots)}
         self._pasts = [view_at(at[state.past]) for state in manifest.states]
         self._presents = [view_at(at[state.present]) for state in manifest.states]
-        self._axes = [state.axis for state in manifest.states]
+        self._axes = [state.axis if state.length else None for state in manifest.states]
+        """Of rows; None for a state that every run replaces."""
         whole = [a.shape == b.shape for a, b in zip(self._pasts, self._presents, strict=True)]
         self._moved = [k for k, state in enumerate(manifest.states) if state.copied and whole[k]]
-        self._appended = [(self._pasts[k], self._presents[k], self._axes[k]) for k in range(len(whole)) if not whole[k]]
+        self._appended = [(self._pasts[k], self._presents[k], state.axis) for k, state in enumerate(manifest.states) if not whole[k]]
         """Those of which only the new rows go out."""
         ends = [state.present if same else state.past for state, same in zip(manifest.states, whole, strict=True)]
         self.addresses = tuple((at[s.past].address or 0, at[end].address or 0) for s, end in zip(manifest.states, ends, strict=True))
@@ -38,10 +39,11 @@ class Caches:
         for past, new, axis in self._appended:
             past[_rows(axis, slice(rows, rows + new.shape[axis]))] = new
 
-    def clear(self) -> None:
-        """All of them become zeros."""
-        for view in self._pasts:
-            view[...] = 0
+    def clear(self, *, states: bool = False) -> None:
+        """All of them become zeros; states: those alone that every run replaces."""
+        for view, axis in zip(self._pasts, self._axes, strict=True):
+            if axis is None or not states:
+                view[...] = 0
 
     def copy_to(self, other: Caches, rows: int | None = None) -> None:
         """The first `rows` rows; None: whole tensors."""
@@ -52,6 +54,8 @@ class Caches:
     def poison(self, rows: int) -> None:
         """All rows but the first `rows` become NaN."""
         for view, axis in zip(self._pasts, self._axes, strict=True):
+            if axis is None:
+                continue
             part = view[_rows(axis, slice(rows, None))]
             part.view(f"u{part.dtype.itemsize}")[...] = (1 << 8 * part.dtype.itemsize) - 1
 
@@ -60,8 +64,13 @@ class Caches:
         return {str(k): view[_first(axis, rows)].copy() for k, (view, axis) in enumerate(zip(self._pasts, self._axes, strict=True))}
 
 
-def _first(axis: int, rows: int | None) -> tuple[slice, ...]:
-    return () if rows is None else _rows(axis, slice(0, rows))
+def replaces(manifest: Manifest) -> bool:
+    """Whether there are states of which only the last ones are known: a run may not add tokens to them that do not count."""
+    return not all(state.length for state in manifest.states)
+
+
+def _first(axis: int | None, rows: int | None) -> tuple[slice, ...]:
+    return () if rows is None or axis is None else _rows(axis, slice(0, rows))
 
 
 def _rows(axis: int, rows: slice) -> tuple[slice, ...]:

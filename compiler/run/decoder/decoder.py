@@ -24,7 +24,7 @@ from ..arena_memory import ArenaMemory
 from ..generation import of_caller, slots_at
 from ..session import Session
 from ..turn import Turn
-from .caches import Caches
+from .caches import Caches, replaces
 from .entry_run import EntryRun, Loaded, all_beside, of_entries
 from .sampling import Sampling
 from .token_rows import fill_up
@@ -57,10 +57,13 @@ class Decoder:
         loaded = loaded or of_entries(folder, manifest, emulate=emulate, recompile=recompile, resident=resident)
         self._each, memory, self._size = loaded
         self._own = _caches(manifest, memory)
-        self._most = min(state.length for state in manifest.states)
+        self._most = min(state.length for state in manifest.states if state.length)
+        self._replaces = replaces(manifest)
         outputs = {name: of_caller(entry_view(manifest, name))[1] for name in self.entries}
-        self.fills_up = all(value.name in self.entries[name].token_axes for name, each in outputs.items() for value in each)
-        """Whether runs may be filled up: not where an output is of the last token alone."""
+        self.fills_up = not self._replaces and all(
+            value.name in self.entries[name].token_axes for name, each in outputs.items() for value in each
+        )
+        """Whether runs may be filled up: not where an output is of the last token alone, or a state is replaced."""
 
     @property
     def sessions(self) -> dict[str, Session]:
@@ -154,10 +157,16 @@ class Decoder:
         self.truncate(0)
 
     def truncate(self, length: int) -> None:
-        """The caches hold the first `length` tokens, as if the others had never been there. Raises UsageError for more than there are."""
+        """The caches hold the first `length` tokens, as if the others had never been there. Raises UsageError for more than there are, and
+        where states are replaced by every run for any other than none or all: what they were before is gone."""
         with self._turn:
             if not (isinstance(length, Integral) and 0 <= length <= self.length):
                 raise UsageError(f"the caches hold {count(self.length, 'token')}: they cannot be cut to {length}")
+            if self._replaces and 0 < length < self.length:
+                what = f"the states are those behind {count(self.length, 'token')}: what they were behind {length} is gone"
+                raise UsageError(what, help="fork the session before the tokens that may have to go, or reset it")
+            if self._replaces and not length:
+                self._own.clear(states=True)
             self.length = length
 
     def fork(self) -> Decoder:

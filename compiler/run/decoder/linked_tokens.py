@@ -15,6 +15,7 @@ from ...devices.views import numpy_dtype
 from ...errors import UsageError
 from ..check_inputs import check_inputs
 from ..generation import of_caller
+from .caches import replaces
 from .cut_prompt import cut_prompt
 from .image_places import image_places
 from .tokens import logits_of, takes_ids
@@ -162,7 +163,8 @@ class LinkedTokens:
             yield self._images.pop(0)
 
     def restore(self, length: int) -> None:
-        self._session.truncate(length)
+        if not replaces(self._session.manifest):
+            self._session.truncate(length)
         self._session.forget()
 
 

@@ -14,6 +14,7 @@ from ...bundle.state_record import CACHE_LENGTH
 from ...errors import UsageError
 from ...quantities import count
 from ..generation import of_caller
+from .caches import replaces
 from .cut_prompt import cut_prompt
 from .sampling import Sampling, draw
 
@@ -48,7 +49,8 @@ class Feed(Protocol):
         ...
 
     def restore(self, length: int) -> None:
-        """The caches hold the first `length` tokens; what a step that failed has left elsewhere is forgotten."""
+        """The caches hold the first `length` tokens, or all whose runs were done where states are replaced; what a step that failed has
+        left elsewhere is forgotten."""
         ...
 
 
@@ -107,7 +109,8 @@ class OwnTokens:
         return last
 
     def restore(self, length: int) -> None:
-        self._decoder.truncate(length)
+        if not replaces(self._decoder.manifest):
+            self._decoder.truncate(length)
 
 
 def takes_ids(value: ValueRecord) -> bool:

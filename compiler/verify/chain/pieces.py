@@ -78,7 +78,7 @@ class _Plan:
     def __init__(self, manifest: Manifest) -> None:
         main = models_of(manifest)[0]
         self._sizes = {entry.name: _capacity(manifest, entry) for entry in manifest.entries if entry.model == main}
-        self._length = min((state.length for state in manifest.states), default=0)
+        self._length = min((state.length for state in manifest.states if state.length), default=0)
         self._fixed = {link.model: _fixed_rows(manifest, link) for link in manifest.links}
         self._parts = [model for model in self._fixed if any(link.label for link in manifest.links if link.model == model)]
         self._wholes = [model for model in self._fixed if model not in self._parts]

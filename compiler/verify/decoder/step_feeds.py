@@ -73,9 +73,10 @@ class StepFeeds:
 
 
 def empty_caches(manifest: Manifest) -> dict[str, tuple[int, ...]]:
-    """By cache, its shape without a row."""
+    """By cache, its shape without a row; by state that is replaced, its shape."""
     shapes = {slot.tensor: slot.shape for slot in manifest.arena.slots}
-    return {state.past: tuple(0 if k == state.axis else size for k, size in enumerate(shapes[state.past])) for state in manifest.states}
+    axes = {state.past: state.axis if state.length else None for state in manifest.states}
+    return {past: tuple(0 if k == axis else size for k, size in enumerate(shapes[past])) for past, axis in axes.items()}
 
 
 def stated_shapes(manifest: Manifest) -> dict[str, tuple[int, ...]]:

@@ -47,7 +47,7 @@ def _reports(
 ) -> Mapping[str, VerifyReport]:
     entries = {entry.name: entry for entry in manifest.entries}
     sizes = {name: entry.tokens or 1 for name, entry in entries.items()}
-    length = min(state.length for state in manifest.states)
+    length = min(state.length for state in manifest.states if state.length)
     plans = scripts(sizes, length)
     axes = next(iter(entries.values())).token_axes
     feeds = StepFeeds(read_graph(source), axes, empty_caches(manifest), stated_shapes(manifest))
