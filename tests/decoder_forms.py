@@ -193,6 +193,18 @@ def windowed(w: Writer, x: str, positions: str) -> str:
     return grouped(w, x, positions, local_window_size=5)
 
 
+def with_scores_of_no_key(w: Writer, x: str, positions: str) -> str:
+    """As onnxruntime-genai's builder has gpt-oss."""
+    made = grouped(w, x, positions, local_window_size=5)
+    sinks = w.constant(w.draw.standard_normal(HEADS).astype(np.float32))
+    w.nodes[-1].input.extend(["", "", sinks])
+    return made
+
+
+def smoothed(w: Writer, x: str, positions: str) -> str:
+    return grouped(w, x, positions, smooth_softmax=1)
+
+
 def many_heads(w: Writer, x: str, positions: str) -> str:
     q, k, v = (w("MatMul", x, w.weight(HIDDEN, HIDDEN)) for _ in range(3))
     closed = w("Unsqueeze", w("Where", w("GreaterOrEqual", _distance(w, positions), 0), 0.0, -1e9), [0, 1])
@@ -240,6 +252,8 @@ SCORES: Mapping[str, Scored] = {
 EXTENDING = {
     "GroupQueryAttention": lambda: formed(_pair(GROUPS), grouped),
     "GroupQueryAttention with a window": lambda: formed(_pair(GROUPS), windowed),
+    "GroupQueryAttention with scores of no key": lambda: formed(_pair(GROUPS), with_scores_of_no_key),
+    "GroupQueryAttention, smoothed": lambda: formed(_pair(GROUPS), smoothed),
     "MultiHeadAttention": lambda: formed(_pair(), many_heads),
     "Attention": lambda: formed(_pair(GROUPS), standard, opset=23),
 }

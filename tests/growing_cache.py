@@ -38,13 +38,27 @@ class GrowingCache:
 
     def step(self, tokens: Sequence[int]) -> np.ndarray:
         end = self.length + len(tokens)
-        fed = {"input_ids": np.array([tokens], np.int64), "attention_mask": np.ones((1, end), np.int64)}
-        fed["position_ids"] = np.arange(self.length, end, dtype=np.int64)[None]
+        fed = {"input_ids": np.array([tokens]), "attention_mask": self._mask(end), "position_ids": np.arange(self.length, end)[None]}
+        fed |= {"num_logits_to_keep": np.array(0), "use_cache_branch": np.array([True])}
+        given = {name: self._given(value, fed[name]) for name, value in self._inputs.items() if name in fed}
         names = [value.name for value in self._session.get_outputs()]
-        got = dict(zip(names, self._session.run(None, {**{k: v for k, v in fed.items() if k in self._inputs}, **self._cache}), strict=True))
+        got = dict(zip(names, self._session.run(None, {**given, **self._cache}), strict=True))
         self._cache = {name: got[name.replace("past", "present", 1)] for name in self._cache}
         self.length = end
         return np.asarray(got["logits"][0])
+
+    def _mask(self, end: int) -> np.ndarray:
+        """Ones; for each new token where the mask has a row for it, and numbers that are added where it is of floats."""
+        value = self._inputs.get("attention_mask")
+        if value is None or len(value.shape) == 2:
+            return np.ones((1, end))
+        seen = np.arange(end) <= np.arange(self.length, end)[:, None]
+        return (seen if value.type == "tensor(bool)" else np.where(seen, 0.0, -1e9))[None, None]
+
+    @staticmethod
+    def _given(value: Any, array: np.ndarray) -> np.ndarray:
+        kind = {"tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(float)": np.float32, "tensor(bool)": np.bool_}[value.type]
+        return array.astype(kind).reshape(array.shape if array.size > 1 or len(value.shape) != 1 else (1,))
 
     def greedy(self, prompt: Sequence[int], count: int) -> tuple[list[int], float]:
         """The tokens that follow, and how far apart the two best were at the closest."""

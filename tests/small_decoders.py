@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -20,6 +21,17 @@ class Decoder:
     """Positions that a token sees, itself included; 0 for all before it."""
     causal: bool = True
     mask_input: bool = True
+    mask: Literal["ones", "seen", "added"] = "ones"
+    """What comes in: [batch, total], or [batch, 1, tokens, total] as truths or as numbers that are added; the last two close what is
+    behind a token, and the model does not."""
+    whole: Literal["int64", "int32"] = "int64"
+    """Of tokens, positions and masks of ones."""
+    rows: str = "batch"
+    """Name of the first dim of all inputs but caches."""
+    kept: Literal["", "scalar", "vector"] = ""
+    """How the input `num_logits_to_keep` comes, if it does."""
+    branches: bool = False
+    """A switch, `use_cache_branch`, without which another model is computed."""
     positions_input: bool = False
     ordered: bool = False
     """Positions only turn; the mask goes by the order of the tokens."""
@@ -83,7 +95,7 @@ def decoder(spec: Decoder = Decoder()) -> onnx.ModelProto:
     tokens = w("Gather", w("Shape", given), [1])
     total = w("Add", past, tokens)
     ends = [w("Squeeze", end, [0]) for end in (past, total)]
-    positions = w("Squeeze", "position_ids", [0]) if spec.positions_input else w("Range", *ends, 1)
+    positions = w("Squeeze", w("Cast", "position_ids", to=TensorProto.INT64), [0]) if spec.positions_input else w("Range", *ends, 1)
     x = given if spec.embeds else w("Gather", table, "input_ids")
     if spec.learned:
         x = w("Add", x, w("Gather", w.weight(256, spec.hidden), positions))
@@ -91,6 +103,11 @@ def decoder(spec: Decoder = Decoder()) -> onnx.ModelProto:
     turns = _turns(w, spec, positions)
     for layer in range(spec.layers):
         x = _layer(w, spec, x, layer, mask, turns, total)
+    if spec.branches:
+        x = _branched(w, x)
+    if spec.kept:
+        number = w("Unsqueeze", "num_logits_to_keep", [0]) if spec.kept == "scalar" else "num_logits_to_keep"
+        x = w("Slice", x, w("Neg", number), [2**62], [1])
     if spec.last:
         x = w("Slice", x, [-1], [2**31 - 1], [1])
     w("MatMul", x, w.weight(spec.hidden, spec.vocabulary), name="logits")
@@ -98,6 +115,10 @@ def decoder(spec: Decoder = Decoder()) -> onnx.ModelProto:
 
 
 def _mask(w: Writer, spec: Decoder, positions: str, total: str) -> str:
+    if spec.mask == "added":
+        return "attention_mask"
+    if spec.mask == "seen":
+        return w("Where", "attention_mask", 0.0, -1e9)
     columns = w("Range", 0, total, 1)
     rows = w("Unsqueeze", positions, [1])
     seen = (
@@ -110,6 +131,14 @@ def _mask(w: Writer, spec: Decoder, positions: str, total: str) -> str:
     if spec.mask_input:
         seen = w("And", seen, w("Unsqueeze", w("Cast", "attention_mask", to=TensorProto.BOOL), [1, 2]))
     return w("Where", seen, 0.0, -1e9)
+
+
+def _branched(w: Writer, x: str) -> str:
+    def body(operator: str) -> onnx.GraphProto:
+        made = [helper.make_tensor_value_info(f"by_{operator}", TensorProto.FLOAT, None)]
+        return helper.make_graph([helper.make_node(operator, [x], [f"by_{operator}"])], operator, [], made)
+
+    return w("If", "use_cache_branch", then_branch=body("Tanh"), else_branch=body("Neg"))
 
 
 def _turns(w: Writer, spec: Decoder, positions: str) -> tuple[str, str]:
@@ -157,14 +186,21 @@ def _repeated(w: Writer, spec: Decoder, x: str, total: str) -> str:
 
 
 def _model(w: Writer, spec: Decoder) -> onnx.ModelProto:
-    cache = ["batch", spec.groups, "past", spec.width]
-    ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "seq"])
-    rows = helper.make_tensor_value_info("inputs_embeds", TensorProto.FLOAT, ["batch", "seq", spec.hidden])
+    cache, whole = ["batch", spec.groups, "past", spec.width], {"int64": TensorProto.INT64, "int32": TensorProto.INT32}[spec.whole]
+    ids = helper.make_tensor_value_info("input_ids", whole, [spec.rows, "seq"])
+    rows = helper.make_tensor_value_info("inputs_embeds", TensorProto.FLOAT, [spec.rows, "seq", spec.hidden])
     inputs = [rows if spec.embeds else ids]
     if spec.mask_input:
-        inputs.append(helper.make_tensor_value_info("attention_mask", TensorProto.INT64, ["batch", "total"]))
+        kinds = {"ones": whole, "seen": TensorProto.BOOL, "added": TensorProto.FLOAT}
+        shape = [spec.rows, "total"] if spec.mask == "ones" else [spec.rows, 1, "seq", "total"]
+        inputs.append(helper.make_tensor_value_info("attention_mask", kinds[spec.mask], shape))
     if spec.positions_input:
-        inputs.append(helper.make_tensor_value_info("position_ids", TensorProto.INT64, ["batch", "seq"]))
+        inputs.append(helper.make_tensor_value_info("position_ids", whole, [spec.rows, "seq"]))
+    if spec.kept:
+        shape = [] if spec.kept == "scalar" else [1]
+        inputs.append(helper.make_tensor_value_info("num_logits_to_keep", TensorProto.INT64, shape))
+    if spec.branches:
+        inputs.append(helper.make_tensor_value_info("use_cache_branch", TensorProto.BOOL, [1]))
     names = [f"{layer}.{kind}" for layer in range(spec.layers) for kind in "kv"]
     inputs += [helper.make_tensor_value_info(f"past.{name}", TensorProto.FLOAT, cache) for name in names]
     outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 1 if spec.last else "seq", spec.vocabulary])]

@@ -31,8 +31,8 @@ def follows(value: onnx.ValueInfoProto) -> bool:
 def followed_value(value: onnx.ValueInfoProto, sizes: Mapping[str, int], past: int, tokens: int) -> Any:
     """The input for `tokens` tokens behind `past` others: ones for all of them, or the positions of the new ones. A mask of three dims or
     more has a row for each new token and a column for each token, and closes those behind the new one: ones and zeros, or, where it is of
-    floats, 0 and the lowest number, since such a mask is added to scores. sizes: of named dims; a dim without a size is as long as what
-    the input is about."""
+    floats, 0 and the lowest number, since such a mask is added to scores. sizes: of named dims; one without a size is 1
+    where it is the first of several, else as long as what the input is about."""
     import numpy as np
     from onnx import helper
 
@@ -43,7 +43,7 @@ def followed_value(value: onnx.ValueInfoProto, sizes: Mapping[str, int], past: i
         return np.full([1 for _ in dims], switch, dtype)
     positions = POSITIONS in value.name.lower()
     rest = tokens if positions else past + tokens
-    shape = [dim.dim_value or sizes.get(dim.dim_param, rest) for dim in dims]
+    shape = [dim.dim_value or sizes.get(dim.dim_param, rest if k or len(dims) == 1 else 1) for k, dim in enumerate(dims)]
     if positions:
         return np.ascontiguousarray(np.broadcast_to(np.arange(past, past + tokens), shape).astype(dtype))
     if len(dims) < 3:

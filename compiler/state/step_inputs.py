@@ -66,7 +66,8 @@ def step_inputs(model: onnx.ModelProto, caches: tuple[Cache, ...], shapes: Shape
         said = ", ".join(cache.past for cache in states[:MOST_NAMED])
         raise UsageError(f"none of the caches grows: {said} have dims of known sizes", where=where, help=STAYS)
     first, axis = _dims(values[caches[0].past]), caches[0].axis
-    batch, past = next((dim.dim_param for k, dim in enumerate(first) if k != axis and not dim.dim_value), ""), first[axis].dim_param
+    unsized = [dim.dim_param for k, dim in enumerate(first) if k != axis and not dim.dim_value]
+    batch, past = next((name for name in unsized if name in batches or name not in shapes), ""), first[axis].dim_param
     firsts = _first_dims([value for value in others if value.name not in followed]) - {""}
     if any(shapes.get(name, 1) != 1 for name in (batch, *firsts)) or _fixed_batch(
         [value for value in others if value.name not in followed]
@@ -80,9 +81,12 @@ def step_inputs(model: onnx.ModelProto, caches: tuple[Cache, ...], shapes: Shape
             if free
             else "no input has a dim that may be that of the tokens"
         )
+        nameless = next((value.name for value in others if value.name not in followed and _nameless(value)), "")
         sized = next((name for name in named if name in shapes and name != batch), "")
-        help = "give the others a size with --shape" if free else "export the model with a dynamic sequence"
-        if sized and not free:
+        help = f"export the model with {f'a name for each dim of {nameless!r}' if nameless else 'a dynamic sequence'}"
+        if free:
+            help = "give the others a size with --shape"
+        elif sized:
             help = f"leave out --shape {sized}: --bucket says how many tokens a run takes"
         raise UsageError(said, where=where, help=help)
     axes = {
@@ -137,6 +141,11 @@ def _first_dims(others: Sequence[onnx.ValueInfoProto]) -> set[str]:
     return found
 
 
+def _nameless(value: onnx.ValueInfoProto) -> bool:
+    """Whether it has a dim of neither a size nor a name."""
+    return any(not dim.dim_value and not dim.dim_param for dim in _dims(value))
+
+
 def _fixed_batch(others: Sequence[onnx.ValueInfoProto]) -> int:
     """The size of the first dim of inputs of tokens, 0 where it has none."""
     return max((dims[0].dim_value for value in others if len(dims := _dims(value)) > 1), default=0)
@@ -148,7 +157,9 @@ def bound(model: onnx.ModelProto, inputs: StepInputs, past: int, tokens: int) ->
 
     copy = type(model)()
     copy.CopyFrom(model)
-    sizes = {**{name: size for name, size in inputs.given.items() if isinstance(size, int)}, inputs.tokens: tokens, inputs.batch: 1}
+    sizes = {**{name: size for name, size in inputs.given.items() if isinstance(size, int)}, inputs.tokens: tokens}
+    if inputs.batch:
+        sizes[inputs.batch] = 1
     for name in inputs.followed:
         value = next(value for value in copy.graph.input if value.name == name)
         copy.graph.initializer.append(numpy_helper.from_array(followed_value(value, sizes, past, tokens), name))

@@ -5,6 +5,10 @@ com.microsoft GroupQueryAttention(q, k, v, past_k, past_v, lengths, total, cos, 
 com.microsoft MultiHeadAttention(q, k, v, bias, -, scores, past_k, past_v)   ->  the same without R, its bias added first
 Attention(q, k, v, mask, past_k, past_v), from opset 23 on                   ->  the same
 
+GroupQueryAttention with a score of no key for each head (head_sink, or 0 by smooth_softmax), which the standard's Attention does not have:
+
+    W = Softmax(Concat(q · kᵀ · scale + mask, sinks)) without its last column;  W · v
+
 All shapes have to be known, and the past full: a cache with room behind its rows is left alone, and so is one of which `lengths` or `total`
 say, or may say, that fewer rows are filled. q may hold k and v too. Only for graphs that are edited (passes/state): whoever runs these
 operators is as fast with them, or faster.
@@ -30,14 +34,16 @@ PASTS = {GROUPED: (3, 4), MANY: (6, 7), STANDARD: (4, 5)}
 """Operands that are caches."""
 ADDED = {GROUPED: 10, MANY: 5, STANDARD: 3}
 """The operand that is added to scores."""
+SINKS = 11
+"""The operand of GroupQueryAttention that is a score of no key for each head."""
 TAKEN = {
-    GROUPED: frozenset({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}),
+    GROUPED: frozenset({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}),
     MANY: frozenset({0, 1, 2, 3, 5, 6, 7}),
     STANDARD: frozenset({0, 1, 2, 3, 4, 5}),
 }
 """Operands that are understood."""
 PLAIN = {
-    GROUPED: frozenset({"num_heads", "kv_num_heads", "scale", "softcap", "local_window_size", "do_rotary", "rotary_interleaved", "causal"}),
+    GROUPED: frozenset("num_heads kv_num_heads scale softcap local_window_size do_rotary rotary_interleaved causal smooth_softmax".split()),
     MANY: frozenset({"num_heads", "scale", "unidirectional", "mask_filter_value"}),
     STANDARD: frozenset({"q_num_heads", "kv_num_heads", "scale", "softcap", "is_causal"}),
 }
@@ -165,7 +171,10 @@ def build(b: Builder, found: Bindings) -> tuple[str, ...]:
     keys, values = (b.op("Concat", past, new, axis=2) for past, new in zip(pasts, (k, v), strict=True))
     attributes = {name: float(value) for name in ("scale", "softcap") if isinstance(value := node.attribute(name), int | float) and value}
     mask = _mask(b, node, sizes)
-    result = b.op("Attention", q, keys, values, *([mask] if mask else []), **attributes)
+    if node.kind == GROUPED and (_operand(node, SINKS) or node.attribute("smooth_softmax") == 1):
+        result = _with_sinks(b, node, (q, keys, values, mask), sizes, **attributes)
+    else:
+        result = b.op("Attention", q, keys, values, *([mask] if mask else []), **attributes)
     if len(_shape(graph, node.inputs[0])) == 4:
         return result, keys, values
     width = _shape(graph, pasts[1])[3]
@@ -205,6 +214,29 @@ def _turned(b: Builder, node: Node, both: tuple[str, str], sizes: _Sizes) -> tup
     return made[0], made[1]
 
 
+def _with_sinks(
+    b: Builder, node: Node, operands: tuple[str, str, str, str], sizes: _Sizes, *, scale: float = 0.0, softcap: float = 0.0
+) -> str:
+    """operands: queries, keys, values and mask (or ""). [1, heads, tokens, width]."""
+    q, keys, values, mask = operands
+    heads, groups, tokens, total = sizes.heads, sizes.groups, sizes.tokens, sizes.past + sizes.tokens
+    shared, width = heads // groups, _shape(b.graph, node.inputs[PASTS[node.kind][1]])[3]
+    turned = b.reshape(b.op("Transpose", keys, perm=(0, 1, 3, 2)), (1, groups, 1, sizes.width, total))
+    products = b.op("MatMul", b.reshape(q, (1, groups, shared, tokens, sizes.width)), turned)
+    scores = b.reshape(b.mul(products, scale or sizes.width**-0.5), (1, heads, tokens, total))
+    if softcap:
+        scores = b.mul(b.op("Tanh", b.mul(scores, 1 / softcap)), softcap)
+    if mask:
+        scores = b.add(scores, mask)
+    sink = _operand(node, SINKS)
+    one = b.reshape(sink, (1, heads, 1, 1)) if sink else b.array(np.zeros((1, heads, 1, 1)))
+    sinks = b.op("Expand", one, b.integers((1, heads, tokens, 1)))
+    weights = b.op("Softmax", b.op("Concat", scores, sinks, axis=-1), axis=-1)
+    kept = b.op("Slice", weights, b.integers([0]), b.integers([-1]), b.integers([3]))
+    each = b.reshape(kept, (1, groups, shared, tokens, total))
+    return b.reshape(b.op("MatMul", each, b.reshape(values, (1, groups, 1, total, width))), (1, heads, tokens, width))
+
+
 def _mask(b: Builder, node: Node, sizes: _Sizes) -> str:
     """What the operator closes by itself, and the numbers that it adds; "" for nothing."""
     distance = sizes.past + np.arange(sizes.tokens)[:, None] - np.arange(sizes.past + sizes.tokens)
@@ -232,7 +264,7 @@ WRITE_PAST = Rewrite(
     name="write_past",
     summary="GroupQueryAttention, MultiHeadAttention, Attention with caches -> RotaryEmbedding, Concat, Attention",
     operators=(GROUPED, MANY, STANDARD),
-    emits=("Attention", "RotaryEmbedding", "Concat", "Transpose", "Reshape", "Slice", "Add", "And"),
+    emits=tuple("Attention RotaryEmbedding Concat Transpose Reshape Slice Add And MatMul Mul Tanh Expand Softmax".split()),
     contract=Contract("reassociates"),
     match=match,
     unless=unless,

@@ -129,7 +129,7 @@ def with_attribute(operator: str, **values: float) -> onnx.ModelProto:
         ),
         (lambda: given(EXTENDING[GROUPED](), 9, None, (1, 3), TensorProto.INT64), "what it turns by is computed: 'given'"),
         (lambda: given(EXTENDING[GROUPED](), 10, drawn(1, 1, 3, 9)), "does not have a column for each row of the cache"),
-        (lambda: given(EXTENDING[GROUPED](), 11, drawn(SPEC.heads)), "(number 11) has no form of its own here"),
+        (lambda: given(EXTENDING[GROUPED](), 12, drawn(1)), "(number 12) has no form of its own here"),
         (lambda: given(EXTENDING[MANY](), 4, integers(*[1] * 10).reshape(1, 10)), "(number 4) has no form of its own here"),
         (lambda: given(EXTENDING[MANY](), 8, integers(7)), "(number 8) has no form of its own here"),
         (lambda: given(EXTENDING[MANY](), 1, drawn(1, SPEC.heads, 3, SPEC.width)), "its bias is added to heads that are apart already"),

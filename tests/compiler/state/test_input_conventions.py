@@ -1,0 +1,91 @@
+"""Inputs of decoders as exporters have them: what follows from the number of tokens is made, and steps equal those of a growing cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from growing_cache import check_tokens
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+from placed_steps import farthest
+from small_decoders import Decoder, decoder
+
+from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
+from autoglmc.compiler.errors import ModelError, UsageError
+from autoglmc.compiler.inputs.followed import followed_value, follows
+from autoglmc.compiler.state.request import StateRequest
+from autoglmc.compiler.state.ways import EXTENDED, PLACED
+
+SPECS = st.builds(
+    Decoder,
+    mask=st.sampled_from(["ones", "seen", "added"]),
+    whole=st.sampled_from(["int64", "int32"]),
+    rows=st.sampled_from(["batch", "sequences"]),
+    kept=st.sampled_from(["", "scalar", "vector"]),
+    branches=st.booleans(),
+    positions_input=st.booleans(),
+)
+
+
+@settings(max_examples=12)
+@given(spec=SPECS, way=st.sampled_from([EXTENDED, PLACED]))
+def test_steps_equal_those_of_a_growing_cache(spec: Decoder, way: str) -> None:
+    assert farthest(decoder(spec), way) < 1e-4  # type: ignore[arg-type]
+
+
+def test_a_bundle_makes_them_by_itself(tmp_path: Path) -> None:
+    spec = Decoder(mask="added", rows="sequences", kept="scalar", branches=True)
+    entries = {"prefill": Asked(shapes={}, tokens=8), "decode": Asked(shapes={}, tokens=1)}
+    state = StateRequest((("past.*", "present.*"),), 64)
+    result = compile_entries(decoder(spec), "x86_cpu", entries, state=state, output=tmp_path / "bundle")
+    assert result.verified, result.verification
+    check_tokens(result.bundle.session(), decoder(spec), spec.vocabulary)
+
+
+def test_a_mask_that_is_multiplied_is_refused_with_what_it_was_taken_for() -> None:
+    model = decoder(Decoder(mask="added"))
+    nodes = [
+        helper.make_node("Sub", ["one", "attention_mask"], ["closed"]),
+        helper.make_node("Mul", ["closed", "lowest"], ["added"]),
+    ]
+    for node in model.graph.node:
+        node.input[:] = ["added" if name == "attention_mask" else name for name in node.input]
+    for node in reversed(nodes):
+        model.graph.node.insert(0, node)
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(np.float32(value), name) for name, value in (("one", 1), ("lowest", -1e9)))
+    with pytest.raises(ModelError, match="attention is not causal") as failure:
+        farthest(model)
+    assert "'attention_mask' was taken to be added to scores" in failure.value.help
+
+
+@pytest.mark.parametrize(
+    ("kind", "dims", "expected"),
+    [
+        (TensorProto.FLOAT, ["batch", "total"], [[1, 1, 1, 1, 1]]),
+        (TensorProto.BOOL, ["batch", "seq", "total"], [[[1, 1, 1, 1, 0], [1, 1, 1, 1, 1]]]),
+        (TensorProto.FLOAT16, ["batch", 1, "seq", "total"], [[[[0, 0, 0, 0, -65504], [0, 0, 0, 0, 0]]]]),
+    ],
+)
+def test_a_mask_by_its_dims_and_type(kind: int, dims: list[str | int], expected: object) -> None:
+    value = helper.make_tensor_value_info("attention_mask", kind, dims)
+    assert follows(value)
+    made = followed_value(value, {"batch": 1, "seq": 2}, 3, 2)
+    assert made.dtype == helper.tensor_dtype_to_np_dtype(kind) and np.array_equal(made, np.array(expected))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "dims"),
+    [("logits_to_keep", TensorProto.FLOAT, [1]), ("num_logits_to_keep", TensorProto.INT64, [2]), ("scores", TensorProto.FLOAT, [1, 1])],
+)
+def test_what_only_looks_like_one_is_given(name: str, kind: int, dims: list[int]) -> None:
+    assert not follows(helper.make_tensor_value_info(name, kind, dims))
+
+
+def test_a_batch_of_two_by_another_name_is_refused(tmp_path: Path) -> None:
+    entries, state = {"decode": Asked(shapes={}, tokens=1)}, StateRequest((("past.*", "present.*"),), 16)
+    with pytest.raises(UsageError, match="the batch must be 1"):
+        compile_entries(decoder(Decoder(rows="sequences")), "x86_cpu", entries, state=state, shapes={"sequences": 2}, output=tmp_path / "b")
