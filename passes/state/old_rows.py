@@ -63,7 +63,8 @@ def _evaluated(graph: Graph, nodes: list[Node], cache: Cache, numbers: np.ndarra
     outputs = [helper.make_tensor_value_info(cache.present, ELEMENT["int32"], None)]
     whole = helper.make_graph(protos, "moves", values, outputs, constants)
     model = helper.make_model(whole, opset_imports=graph.model.opset_import)
-    return np.asarray(ReferenceEvaluator(model).run([cache.present], fed)[0])
+    (after,) = ReferenceEvaluator(model).run([cache.present], fed)
+    return np.asarray(after)
 
 
 def _proto(node: Node) -> onnx.NodeProto:

@@ -28,6 +28,22 @@ def logsoftmax(s: Sketch) -> str:
     return str(s.op("Log", s.op("Softmax", s.input(shape, free=range(len(shape))), **axis)))
 
 
+def softmax_written_out(s: Sketch) -> str:
+    x, axis = _along(s)
+    powers = s.op("Exp", x)
+    return str(s.op("Div", powers, s.op("ReduceSum", powers, s.ints(axis), keepdims=1)))
+
+
+def shifted_softmax(s: Sketch) -> str:
+    x, axis = _along(s)
+    return str(s.op("Softmax", s.op("Sub", x, s.op("ReduceMax", x, s.ints(axis), keepdims=1)), axis=axis))
+
+
+def _along(s: Sketch) -> tuple[str, int]:
+    shape = s.shape(1, 5)
+    return s.input(shape, free=range(len(shape))), s.integer(-len(shape), len(shape) - 1)
+
+
 def groupnorm(s: Sketch) -> str:
     """Scale and bias with every axis, or without the batch."""
     groups, each, spatial = s.integer(1, 3), s.integer(1, 3), s.shape(1, 3, 2)
@@ -90,6 +106,8 @@ RECOVER: Mapping[str, Entry] = {
     "recover_hardsigmoid_fifth": Entry(spell=formula("recover_hardsigmoid_fifth"), declined=NO_DOUBLE),
     "recover_mish": Entry(spell=formula("recover_mish"), declined=NO_DOUBLE),
     "recover_softplus": Entry(spell=formula("recover_softplus"), declined=NO_DOUBLE),
+    "recover_softmax": Entry(spell=softmax_written_out),
+    "recover_shifted_softmax": Entry(spell=shifted_softmax),
     "recover_logsoftmax": Entry(spell=logsoftmax),
     "recover_prelu": Entry(spell=formula("recover_prelu", "weights"), declined=NO_DOUBLE),
     "recover_leakyrelu": Entry(spell=formula("recover_leakyrelu"), declined=NO_DOUBLE),

@@ -38,6 +38,8 @@ BECOMES = {
     "recover_lpnorm": "LpNormalization",
     "recover_mish": "Mish",
     "recover_softplus": "Softplus",
+    "recover_softmax": "Softmax",
+    "recover_shifted_softmax": "Softmax",
     "recover_logsoftmax": "LogSoftmax",
     "recover_prelu": "PRelu",
     "recover_leakyrelu": "LeakyRelu",
@@ -166,6 +168,28 @@ def test_the_logarithm_of_a_softmax(text: str, there: bool) -> None:
     fed = feeds(model, 2)
     for before, after in zip(run(model, fed), run(emitted(graph), fed), strict=True):
         np.testing.assert_allclose(after, before, rtol=1e-5, atol=1e-5)
+
+
+SOFTMAX = {
+    "e = Exp(x) s = ReduceSum<keepdims=1>(e, last) y = Div(e, s)": ["Softmax"],
+    "m = ReduceMax(x, last) d = Sub(x, m) e = Exp(d) s = ReduceSum<keepdims=1>(e, last) y = Div(e, s)": ["Softmax"],
+    "m = ReduceMax(x, last) d = Sub(x, m) y = Softmax<axis=1>(d)": ["Softmax"],
+    "m = ReduceMax(x, first) d = Sub(x, m) y = Softmax(d)": ["ReduceMax", "Softmax", "Sub"],
+    "m = ReduceMax(x, last) d = Sub(m, x) y = Softmax(d)": ["ReduceMax", "Softmax", "Sub"],
+    "e = Exp(x) s = ReduceSum(e, both) y = Div(e, s)": ["Div", "Exp", "ReduceSum"],
+    "e = Exp(x) s = ReduceSum<keepdims=1>(x, last) y = Div(e, s)": ["Div", "Exp", "ReduceSum"],
+    "e = Exp(x) s = ReduceSum<keepdims=1>(e, last) y = Div(s, e)": ["Div", "Exp", "ReduceSum"],
+}
+
+
+@pytest.mark.parametrize(("body", "there"), SOFTMAX.items())
+def test_a_softmax_that_is_written_out(body: str, there: list[str]) -> None:
+    model, graph = recovered(
+        f"g (float[2,5] x) => (float[2,5] y) <int64[1] last = {{-1}}, int64[1] first = {{0}}, int64[2] both = {{0, 1}}> {{ {body} }}"
+    )
+    assert sorted(kinds(graph)) == there
+    fed = feeds(model, 2)
+    np.testing.assert_allclose(run(emitted(graph), fed)[0], run(model, fed)[0], rtol=1e-5, atol=1e-6)
 
 
 GROUPS = """g (float[2,6,3,2] x) => (float[2,6,3,2] y) <int64[3] s = {0,2,-1}, int64[4] t = {2,6,3,2},
