@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 MASK, POSITIONS = "mask", "position"
 """What names of inputs contain that say which tokens count, and where tokens stand."""
+BEGINS = (POSITIONS, "start_pos", "past_len", "past_seq")
+"""What names of whole numbers contain that say behind how many others the new tokens stand."""
 SWITCHES: Mapping[str, int] = {"logits_to_keep": 0, "use_cache_branch": 1}
 """Values of inputs of one element, by what their names end with: 0 keeps the logits of all tokens, and of two branches, with a past and
 without, the first one takes an empty past too. Both are conventions of transformers and optimum."""
@@ -22,7 +24,7 @@ FLOATS = frozenset({1, 10, 11, 16})
 def follows(value: onnx.ValueInfoProto) -> bool:
     """Whether the input is such a mask, or positions, or a switch, by its name and type."""
     tensor, name = value.type.tensor_type, value.name.lower()
-    if _switch(value) is not None:
+    if _switch(value) is not None or _begins(value):
         return True
     types = WHOLE | FLOATS if MASK in name else WHOLE if POSITIONS in name else frozenset()
     return tensor.elem_type in types and len(tensor.shape.dim) > 0
@@ -41,6 +43,8 @@ def followed_value(value: onnx.ValueInfoProto, sizes: Mapping[str, int], past: i
     switch = _switch(value)
     if switch is not None:
         return np.full([1 for _ in dims], switch, dtype)
+    if _begins(value):
+        return np.full([1 for _ in dims], past, dtype)
     positions = POSITIONS in value.name.lower()
     rest = tokens if positions else past + tokens
     shape = [dim.dim_value or sizes.get(dim.dim_param, rest if k or len(dims) == 1 else 1) for k, dim in enumerate(dims)]
@@ -63,7 +67,17 @@ def is_added(value: onnx.ValueInfoProto) -> bool:
 
 def _switch(value: onnx.ValueInfoProto) -> int | None:
     """What an input is in every step that has one element, and one of the names."""
-    tensor = value.type.tensor_type
-    if tensor.elem_type not in WHOLE or any(dim.dim_value not in (0, 1) for dim in tensor.shape.dim) or len(tensor.shape.dim) > 1:
+    if not _is_one(value):
         return None
     return next((made for name, made in SWITCHES.items() if value.name.lower().endswith(name)), None)
+
+
+def _begins(value: onnx.ValueInfoProto) -> bool:
+    """Whether an input of one element says where the new tokens begin."""
+    return _is_one(value) and any(word in value.name.lower() for word in BEGINS)
+
+
+def _is_one(value: onnx.ValueInfoProto) -> bool:
+    """Whether it is a whole number, or a list of one."""
+    tensor = value.type.tensor_type
+    return tensor.elem_type in WHOLE and len(tensor.shape.dim) < 2 and all(dim.dim_value == 1 for dim in tensor.shape.dim)

@@ -29,11 +29,16 @@ def check_old_rows(graph: Graph, cache: Cache, found: Entering, between: list[No
     past = graph.tensor(cache.past).shape or ()
     numbers = FIRST + np.arange(np.prod([extent or 0 for extent in past]), dtype=np.int32).reshape([extent or 0 for extent in past])
     after = _evaluated(graph, nodes, cache, numbers)
+    where = f"{cache.present!r}, of the cache {cache.past!r}"
+    rows = [array.shape[cache.axis] if array.ndim > cache.axis else 0 for array in (numbers, after)]
+    if rows[1] < rows[0]:
+        what = f"the cache goes out with {rows[1]} rows and came in with {rows[0]}: it holds a window, and all rows are needed"
+        raise NotFixable(what, where)
     old = tuple(slice(0, extent) if axis == cache.axis else slice(None) for axis, extent in enumerate(numbers.shape))
     if after.ndim != numbers.ndim or not np.array_equal(after[old], numbers):
         last = between[0] if between else found.joins[0].node
-        where = f"{cache.present!r}, of the cache {cache.past!r}, made by {last.kind} {last.name or last.outputs[0]}"
-        raise NotFixable("the cache goes out with its old rows in another order, or some of them elsewhere", where)
+        made = f"{where}, made by {last.kind} {last.name or last.outputs[0]}"
+        raise NotFixable("the cache goes out with its old rows in another order, or some of them elsewhere", made)
 
 
 def _from_past(graph: Graph, cache: Cache, found: Entering) -> list[Node]:

@@ -77,6 +77,15 @@ def test_a_mask_by_its_dims_and_type(kind: int, dims: list[str | int], expected:
     assert made.dtype == helper.tensor_dtype_to_np_dtype(kind) and np.array_equal(made, np.array(expected))
 
 
+@pytest.mark.parametrize("name", ["start_pos", "past_length", "past_seq_len", "position"])
+@pytest.mark.parametrize("dims", [[], [1]])
+def test_a_number_says_where_a_step_begins(name: str, dims: list[int]) -> None:
+    value = helper.make_tensor_value_info(name, TensorProto.INT32, dims)
+    assert follows(value)
+    made = followed_value(value, {}, 3, 2)
+    assert made.dtype == np.int32 and made.shape == tuple(dims) and made.item() == 3
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "dims"),
     [("logits_to_keep", TensorProto.FLOAT, [1]), ("num_logits_to_keep", TensorProto.INT64, [2]), ("scores", TensorProto.FLOAT, [1, 1])],

@@ -67,6 +67,11 @@ def test_old_rows_that_go_out_elsewhere_are_refused(name: str) -> None:
         farthest(going_out(MOVED[name]))
 
 
+def test_a_cache_of_a_window_is_named() -> None:
+    with pytest.raises(ModelError, match="goes out with 5 rows and came in with 10: it holds a window"):
+        farthest(going_out(lambda w, x: w("Slice", x, [-5], [FAR], [2])))
+
+
 def reading(change: Callable[[Writer, str], str]) -> onnx.ModelProto:
     """Both keys and values are changed between the caches and attention."""
 
