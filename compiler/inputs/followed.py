@@ -17,6 +17,7 @@ SWITCHES: Mapping[str, int] = {"logits_to_keep": 0, "use_cache_branch": 1}
 without, the first one takes an empty past too. Both are conventions of transformers and optimum."""
 WHOLE = frozenset({2, 3, 4, 5, 6, 7, 9, 12, 13})
 """Element types of whole numbers and booleans."""
+BOOL = 9
 FLOATS = frozenset({1, 10, 11, 16})
 """Element types of float, float16, double and bfloat16."""
 
@@ -31,32 +32,30 @@ def follows(value: onnx.ValueInfoProto) -> bool:
 
 
 def followed_value(value: onnx.ValueInfoProto, sizes: Mapping[str, int], past: int, tokens: int) -> Any:
-    """The input for `tokens` tokens behind `past` others: ones for all of them, or the positions of the new ones. A mask of three dims or
-    more has a row for each new token and a column for each token, and closes those behind the new one: ones and zeros, or, where it is of
-    floats, 0 and the lowest number, since such a mask is added to scores. sizes: of named dims; one without a size is 1
-    where it is the first of several, else as long as what the input is about."""
+    """The input for `tokens` tokens behind `past` others: the positions of the new ones, or a mask that closes none of all. A mask whose
+    last two of three dims or more are a row for each new token and a column for each token closes those behind the new one. sizes: of
+    named dims; the last one is as long as what the input is about, and any other without a size is 1.
+
+    A mask is ones and zeros, or, where it is of floats and has three dims or more, 0 and the lowest number: it is added to scores."""
     import numpy as np
     from onnx import helper
 
     dtype = helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
     dims = value.type.tensor_type.shape.dim
     switch = _switch(value)
-    if switch is not None:
-        return np.full([1 for _ in dims], switch, dtype)
-    if _begins(value):
-        return np.full([1 for _ in dims], past, dtype)
+    if switch is not None or _begins(value):
+        return np.full([1 for _ in dims], past if switch is None else switch, dtype)
     positions = POSITIONS in value.name.lower()
     rest = tokens if positions else past + tokens
-    shape = [dim.dim_value or sizes.get(dim.dim_param, rest if k or len(dims) == 1 else 1) for k, dim in enumerate(dims)]
+    shape = [dim.dim_value or sizes.get(dim.dim_param, rest if k == len(dims) - 1 else 1) for k, dim in enumerate(dims)]
     if positions:
         return np.ascontiguousarray(np.broadcast_to(np.arange(past, past + tokens), shape).astype(dtype))
-    if len(dims) < 3:
-        return np.ones(shape, dtype)
-    ahead = [dim.dim_value or sizes.get(dim.dim_param, 1) for dim in dims[:-2]]
-    seen = np.tri(tokens, past + tokens, past, dtype=bool)
+    seen: Any = np.ones(1, bool)
+    if len(dims) > 2 and not dims[-2].dim_value and not dims[-1].dim_value and dims[-1].dim_param not in sizes:
+        seen, shape[-2:] = np.tri(tokens, past + tokens, past, dtype=bool), [tokens, past + tokens]
     if is_added(value):
         seen = np.where(seen, 0.0, float(np.finfo(np.float32 if dtype.kind != "f" else dtype).min))
-    return np.ascontiguousarray(np.broadcast_to(seen, [*ahead, tokens, past + tokens]).astype(dtype))
+    return np.ascontiguousarray(np.broadcast_to(seen, shape).astype(dtype))
 
 
 def is_added(value: onnx.ValueInfoProto) -> bool:
@@ -74,7 +73,7 @@ def _switch(value: onnx.ValueInfoProto) -> int | None:
 
 def _begins(value: onnx.ValueInfoProto) -> bool:
     """Whether an input of one element says where the new tokens begin."""
-    return _is_one(value) and any(word in value.name.lower() for word in BEGINS)
+    return _is_one(value) and value.type.tensor_type.elem_type != BOOL and any(word in value.name.lower() for word in BEGINS)
 
 
 def _is_one(value: onnx.ValueInfoProto) -> bool:

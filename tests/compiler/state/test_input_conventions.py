@@ -66,14 +66,17 @@ def test_a_mask_that_is_multiplied_is_refused_with_what_it_was_taken_for() -> No
     ("kind", "dims", "expected"),
     [
         (TensorProto.FLOAT, ["batch", "total"], [[1, 1, 1, 1, 1]]),
+        (TensorProto.INT32, ["sequences", None], [[1, 1, 1, 1, 1]]),
         (TensorProto.BOOL, ["batch", "seq", "total"], [[[1, 1, 1, 1, 0], [1, 1, 1, 1, 1]]]),
+        (TensorProto.FLOAT, ["batch", 1, 1, "total"], [[[[0, 0, 0, 0, 0]]]]),
+        (TensorProto.BOOL, ["batch", 1, "seq", "read"], [[[[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1]]]]),
         (TensorProto.FLOAT16, ["batch", 1, "seq", "total"], [[[[0, 0, 0, 0, -65504], [0, 0, 0, 0, 0]]]]),
     ],
 )
 def test_a_mask_by_its_dims_and_type(kind: int, dims: list[str | int], expected: object) -> None:
     value = helper.make_tensor_value_info("attention_mask", kind, dims)
     assert follows(value)
-    made = followed_value(value, {"batch": 1, "seq": 2}, 3, 2)
+    made = followed_value(value, {"batch": 1, "seq": 2, "read": 6}, 3, 2)
     assert made.dtype == helper.tensor_dtype_to_np_dtype(kind) and np.array_equal(made, np.array(expected))
 
 
