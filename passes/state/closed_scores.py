@@ -160,7 +160,7 @@ class _Scores:
         return next((axis for axis in range(-2, -len(shape) - 1, -1) if shape[axis] == self._length), -2)
 
     def _constant(self, value: np.ndarray, rows: int) -> Bounds:
-        if not value.size or (value.dtype.kind not in "biuf" and not hasattr(value.dtype.type(), "__float__")):
+        if not value.size or value.dtype.kind in "OUSMmc":  # of numbers that numpy does not have, bfloat16 is "V"
             return ANYTHING
         shaped = value.reshape((1,) * max(0, -rows - value.ndim) + value.shape)
         others = tuple(axis for axis in range(shaped.ndim - 1) if axis != shaped.ndim + rows)

@@ -10,11 +10,13 @@ import pytest
 from decoder_forms import FLOAT, HEADS, LAYOUTS, WIDTH, Layout, Scored, _distance, _joined, _three, _turned, causal, laid_out
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto
+from onnx import TensorProto, helper, numpy_helper
 from placed_steps import farthest
 from small_decoders import Writer
 
 from autoglmc.compiler.errors import ModelError
+from autoglmc.passes.graph.graph import Graph
+from autoglmc.passes.state.closed_scores import is_causal
 
 EMPTY = "a row without a token is zeros, of which an operator may make no finite number"
 OPEN = "attention is not causal"
@@ -197,3 +199,15 @@ def test_what_is_accepted_equals_a_growing_cache(closed: float, steps: list[tupl
     else:
         assert worst < 1e-2
         assert read in READ
+
+
+@pytest.mark.parametrize("kind", [TensorProto.BFLOAT16, TensorProto.FLOAT16, TensorProto.DOUBLE])
+def test_a_mask_of_any_floats_is_read(kind: int) -> None:
+    """As ALiBi is in bfloat16 in Falcon's exports."""
+    dtype = helper.tensor_dtype_to_np_dtype(kind)
+    for closed, causal_ in ((-3e4, True), (0.0, False)):
+        mask = numpy_helper.from_array(np.triu(np.full((4, 4), closed), 1).astype(dtype), "mask")
+        nodes = [helper.make_node("Cast", ["mask"], ["wide"], to=FLOAT), helper.make_node("Add", ["x", "wide"], ["scores"])]
+        ends = [helper.make_tensor_value_info(name, FLOAT, [4, 4]) for name in ("x", "wide", "scores")]
+        model = helper.make_model(helper.make_graph(nodes, "scores", ends[:1], ends[2:], [mask], value_info=ends[1:2]))
+        assert is_causal(Graph(model), "scores", 4) is causal_
