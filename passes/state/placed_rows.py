@@ -1,6 +1,6 @@
 """A cache that grows as one of fixed length into which a step's new rows are put at their place, whoever reads it then.
 
-    Concat(past, new)  ->  Where(row < filled, past, Where(row < filled + tokens, new[row - filled], 0));   the new rows go out alone
+    Concat(past, new)  ->  Concat(past, new, 0)[i],  i = row < filled ? row : length + min(row - filled, tokens);   new rows go out alone
 
 All rows have the places that they have in the model when the cache is full, so that whatever else the model computes stays as it is: masks
 of any kind, numbers added to scores, caches whose axes are in another order, or that hold keys and values side by side. Rows without a
@@ -29,7 +29,7 @@ class Places:
 
     def __init__(self, graph: Graph, counts: dict[str, str], sizes: Sizes) -> None:
         self._graph, self._counts, self._sizes = graph, counts, sizes
-        self._known: dict[tuple[str, int, int], str] = {}
+        self._from = ""
 
     def place(self, caches: Mapping[Cache, Entering]) -> None:
         """Writes all caches so. Raises NotFixable where an output is not what the input became."""
@@ -58,30 +58,19 @@ class Places:
         graph, node = self._graph, made_by(self._graph, tensor)
         past, new = node.inputs
         b = Builder(graph, graph.tensor(node.outputs[0]).dtype, node.outputs[0])
-        rank = len(graph.tensor(past).shape or ())
-        if self._sizes.tokens > 1:
-            new = b.op("Gather", new, self._source(b), axis=axis)
-        behind = b.op("Where", self._until(b, self._sizes.tokens, rank, axis), new, 0.0)
-        result = b.op("Where", self._until(b, 0, rank, axis), past, behind)
+        empty = [1 if k == axis else extent or 0 for k, extent in enumerate(graph.tensor(past).shape or ())]
+        whole = b.op("Concat", past, new, b.array(np.zeros(empty)), axis=axis)
+        result = b.op("Gather", whole, self._source(b), axis=axis)
         graph.replace(node, b.nodes, {node.outputs[0]: result})
 
-    def _until(self, b: Builder, more: int, rank: int, axis: int) -> str:
-        """bool, of the rank given, rows along the axis: whether a row is before the last of those filled and so many more."""
-        key = "until", more, rank - axis
-        if key not in self._known:
-            rows = (np.arange(self._sizes.length) - more).reshape((-1,) + (1,) * (rank - axis - 1))
-            self._known[key] = b.op("Less", b.array(rows, "int32"), self._counts["filled"])
-        return self._known[key]
-
     def _source(self, b: Builder) -> str:
-        """int32 [length]: which of the step's tokens a row is of, clipped to those that there are."""
-        key = "source", 0, 0
-        if key not in self._known:
-            first = b.op("Sub", b.array(np.arange(self._sizes.length), "int32"), self._counts["filled"])
-            limits = (b.array(np.array(limit), "int32") for limit in (0, self._sizes.tokens - 1))
-            low, high = limits
-            self._known[key] = b.op("Min", b.op("Max", first, low), high)
-        return self._known[key]
+        """int32 [length]: which row of past, new ones and one of zeros comes to each place."""
+        if not self._from:
+            places, filled = b.array(np.arange(self._sizes.length), "int32"), self._counts["filled"]
+            behind = b.op("Min", b.op("Sub", places, filled), b.array(np.array(self._sizes.tokens), "int32"))
+            moved = b.op("Add", behind, b.array(np.array(self._sizes.length), "int32"))
+            self._from = b.op("Where", b.op("Less", places, filled), places, moved)
+        return self._from
 
     def _give_rows(self, cache: Cache, new: dict[str, str]) -> None:
         """The output is the step's rows alone; whoever read it reads the whole under another name."""
