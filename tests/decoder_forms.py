@@ -178,7 +178,7 @@ def with_sinks(w: Writer, scores: str, positions: str) -> str:
     return w("Slice", weights, [0], [-1], [3])
 
 
-def grouped(w: Writer, x: str, positions: str, **attributes: int) -> str:
+def grouped(w: Writer, x: str, positions: str, **attributes: float) -> str:
     """onnxruntime's operator, which turns queries and keys, as its model builder and many exports have it."""
     packed = w("MatMul", x, w.weight(HIDDEN, (HEADS + 2 * GROUPS) * WIDTH))
     total = w("Cast", w("Add", w("ReduceMax", positions, keepdims=1), 1), to=TensorProto.INT32)
@@ -202,7 +202,7 @@ def with_scores_of_no_key(w: Writer, x: str, positions: str) -> str:
 
 
 def smoothed(w: Writer, x: str, positions: str) -> str:
-    return grouped(w, x, positions, smooth_softmax=1)
+    return grouped(w, x, positions, smooth_softmax=1, softcap=2.0)
 
 
 def many_heads(w: Writer, x: str, positions: str) -> str:
@@ -253,7 +253,7 @@ EXTENDING = {
     "GroupQueryAttention": lambda: formed(_pair(GROUPS), grouped),
     "GroupQueryAttention with a window": lambda: formed(_pair(GROUPS), windowed),
     "GroupQueryAttention with scores of no key": lambda: formed(_pair(GROUPS), with_scores_of_no_key),
-    "GroupQueryAttention, smoothed": lambda: formed(_pair(GROUPS), smoothed),
+    "GroupQueryAttention, smoothed and capped": lambda: formed(_pair(GROUPS), smoothed),
     "MultiHeadAttention": lambda: formed(_pair(), many_heads),
     "Attention": lambda: formed(_pair(GROUPS), standard, opset=23),
 }
