@@ -95,6 +95,9 @@ def fixed_models(
         caches = caches_of(model, request, where)
         check_dtype(model, caches, request.dtype, where)
         inputs = step_inputs(model, caches, shapes, where, request.given)
+    if inputs.replaced and 1 not in tokens.values():
+        what = f"a run may not be filled up, since it replaces the state '{inputs.replaced[0].past}', and no entry takes a single token"
+        raise UsageError(what, where=where, help="add --bucket decode=1")
     with stage("fix caches"):
         unroller = _Unroller(MemoryModel(model, where), inputs, length, ways, request.dtype)
         steps = {name: unroller.step(name, number) for name, number in tokens.items()}

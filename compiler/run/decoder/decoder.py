@@ -245,6 +245,8 @@ class Decoder:
             name = entry if sizes[entry] <= most else max((n for n in sizes if sizes[n] <= most), key=lambda n: sizes[n], default="")
             if not name:
                 what = f"the last {count(room, 'place')} of the caches can only be filled by an entry of so few tokens, and there is none"
+                if not self.fills_up and tokens - begin < room:
+                    what = f"no entry takes {count(tokens - begin, 'token')} or fewer, and runs of this model may not be filled up"
                 raise UsageError(what, help="compile with --bucket decode=1 too, or a larger --max-length")
             end = min(begin + sizes[name], tokens)
             found.append((name, begin, end))

@@ -83,6 +83,12 @@ def test_a_state_that_changes_its_shape_is_refused(tmp_path: Path) -> None:
         compile_entries(model, "x86_cpu", entries, state=STATE, output=tmp_path / "bundle")
 
 
+def test_an_entry_of_one_token_is_needed(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"replaces the state 'past.conv', and no entry takes a single token") as failure:
+        compile_entries(hybrid(), "x86_cpu", {"prefill": Asked(shapes={}, tokens=8)}, state=STATE, output=tmp_path / "bundle")
+    assert failure.value.help == "add --bucket decode=1"
+
+
 def test_states_alone_need_no_length(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none of the caches grows: past.conv, past.gru"):
         compile_entries(
