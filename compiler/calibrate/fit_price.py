@@ -76,7 +76,7 @@ def kernel_seconds(samples: Samples, priced: Priced, slowness: Array, beyond: fl
 
     by_line = priced.amount[priced.main] * np.append(slowness, 0.0)[priced.line[priced.main]]
     weights = _from_memory(samples, beyond) * weight_slowness
-    return np.where(_counted(priced), np.maximum(by_line, weights), by_line + weights)
+    return np.asarray(np.where(_counted(priced), np.maximum(by_line, weights), by_line + weights), np.float64)
 
 
 def _counted(priced: Priced) -> Flags:
