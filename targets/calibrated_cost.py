@@ -59,11 +59,12 @@ def kernel_time(
     calibration, compute_dtype = device.calibration, computed_in(device, compute_dtype)
     members = [_operator_time(target, device, calibration, view, compute_dtype) for view in views]
     slowest, in_bytes = max(members, key=lambda member: member[0].seconds)
-    if not calibration.weights_bandwidth or in_bytes:
+    if not calibration.weights_bandwidth:
         return slowest
     share = streamed_share(calibration.weights_beyond, model_weights)
     read = share * weight_bytes(views, compute_dtype) if share and not all(map(runs_once, views)) else 0.0
-    return KernelTime(slowest.seconds + read / calibration.weights_bandwidth, slowest.outside)
+    streamed = read / calibration.weights_bandwidth
+    return KernelTime(max(slowest.seconds, streamed) if in_bytes else slowest.seconds + streamed, slowest.outside)
 
 
 def streamed_share(beyond: float, weights: float) -> float:
@@ -74,7 +75,8 @@ def streamed_share(beyond: float, weights: float) -> float:
 def _operator_time(
     target: Target, device: Device, calibration: Calibration, view: OperatorView, compute_dtype: str
 ) -> tuple[KernelTime, bool]:
-    """And whether its line counts bytes: the weights that it reads are then among them, and are not streamed a second time."""
+    """And whether its line counts bytes: the weights that it reads are then among them. They are not added a second time, but where they
+    come from memory, and the line was measured on some that lay in a cache, the kernel takes as long as they do."""
     if runs_once(view):
         return KernelTime(0.0), False
     rate = rate_of(calibration, device, view)

@@ -1,6 +1,7 @@
 """What was measured of a device: rates of kinds of operators, in place of the roofline, and how far predictions from them were off.
 
-    t(segment) = dispatch + sum over kernels of (launch + work / rate) + weights streamed from beyond the cache / bandwidth
+    t(segment) = dispatch + sum over kernels of (launch + t(kernel))
+    t(kernel)  = work / rate + streamed weights / bandwidth;  of a rate in bytes: max(bytes / rate, streamed weights / bandwidth)
 
 Work is counted in the unit of the first line that matches (operations, elements or bytes); `targets/calibrated_cost.py` counts it.
 """
@@ -113,7 +114,8 @@ class Calibration:
     dispatch: float | None
     """Seconds per segment; the device's own where None."""
     weights_bandwidth: float | None
-    """Bytes a second at which weights are streamed, added to compute; None where they cost nothing."""
+    """Bytes a second at which weights are streamed: added to compute, and of a rate in bytes the least that a
+    kernel takes; None where they cost nothing."""
     weights_beyond: float
     """Bytes of weights of a model that stay in caches between runs."""
     activations_bandwidth: float | None = None

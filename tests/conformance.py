@@ -1,5 +1,7 @@
 """Every operator case of the ONNX standard through the compiler, for every stock target: `make conformance`.
 
+    python tests/conformance.py --answers FOLDER --targets x86_cpu    # one target; the next run goes on with the others
+
 A case that onnxruntime loads and gets right uncompiled must compile and give the case's own expected outputs. One that onnxruntime cannot
 load, or gets wrong, must be refused with a message, or be no worse than onnxruntime; docs/conformance.md lists those. So it does with
 cases that a target excludes by a number of its own, where no device of it is run by onnxruntime: its opset range, a memory's size.
@@ -15,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from multiprocessing.connection import Connection, wait
@@ -136,9 +138,12 @@ def _is_answer(problem: Exception) -> bool:
     return isinstance(problem, UserError)
 
 
-def run_all(cases: Sequence[Case], targets: Sequence[str], processes: int, verify: bool = False) -> Iterator[Answer]:
-    """Answers as they come, from processes of their own: one that dies takes only its case with it."""
-    jobs = iter([(index, target) for index in range(len(cases)) for target in targets])
+def run_all(
+    cases: Sequence[Case], targets: Sequence[str], processes: int, verify: bool = False, done: Collection[tuple[str, str]] = ()
+) -> Iterator[Answer]:
+    """Answers as they come, target by target, from processes of their own: one that dies takes only its case with it. done: names of cases
+    and targets that are not asked again."""
+    jobs = iter([(index, target) for target in targets for index in range(len(cases)) if (cases[index].name, target) not in done])
     workers = {worker.pipe: worker for worker in (_Worker(cases, verify) for _ in range(processes)) if worker.give(jobs)}
     while workers:
         ready = wait(list(workers), timeout=1)
@@ -242,6 +247,18 @@ def summary(answers: Sequence[Answer]) -> str:
     return "\n".join(lines)
 
 
+def _answers(cases: Sequence[Case], targets: Sequence[str], options: argparse.Namespace) -> list[Answer]:
+    """Those that are kept, and the others, which are kept then; by target, in the order of the cases."""
+    from conformance_answers import Kept
+
+    kept = Kept(options.answers, len(cases), options.verify)
+    found = {(a.case, a.target): a for target in targets for a in kept.of(target)}
+    for a in run_all(cases, targets, options.processes, options.verify, frozenset(found)):
+        kept.keep(a)
+        found[a.case, a.target] = a
+    return [found[case.name, target] for target in targets for case in cases]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--targets", default=",".join(TARGETS))
@@ -249,12 +266,13 @@ def main() -> int:
     parser.add_argument("--names", type=Path, help="a file with names of cases, one a line")
     parser.add_argument("--processes", type=int, default=multiprocessing.cpu_count())
     parser.add_argument("--verify", action="store_true", help="let the compiler verify too, on inputs of its own")
+    parser.add_argument("--answers", type=Path, help="keep answers in this folder; what it has is not asked again")
     parser.add_argument("--json", type=Path, help="write every answer here")
     parser.add_argument("--table", type=Path, help="write the table of what onnxruntime itself cannot do here")
     options = parser.parse_args()
     wanted = set(options.names.read_text().split()) if options.names else None
     cases = [c for c in collect() if options.only in c.name and (wanted is None or c.name in wanted)]
-    answers = list(run_all(cases, (RUNTIME, *options.targets.split(",")), options.processes, options.verify))
+    answers = _answers(cases, (RUNTIME, *options.targets.split(",")), options)
     bad = failures(answers)
     for a in bad:
         print(f"FAIL {a.target} {a.case}: {a.verdict}: {' '.join(a.message.split())[:400]}")

@@ -20,7 +20,8 @@ Written by `make conformance`, which puts every operator case of the ONNX standa
 cases) through the compiler for every stock target. Each bundle runs on onnxruntime {ort}, which stands in for the devices that are not
 here, and must give the outputs that the case itself states, within the tolerances of the standard's own test runner (relative 1e-3,
 absolute 1e-7, bfloat16 2^-6; equal shapes, dtypes, strings). Tensors go to onnxruntime by address, so that it is also asked about
-dtypes which its Python interface does not convert (bfloat16, fp8, 4 and 2 bits).
+dtypes which its Python interface does not convert (bfloat16, fp8, 4 and 2 bits). Answers are kept in `.cache/conformance` until the
+code changes, so that a run that was ended goes on; `make conformance TARGETS=x86_cpu,a16` runs some targets alone.
 
 {results}
 

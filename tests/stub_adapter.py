@@ -3,7 +3,8 @@
 Words are pairs: `refuse Exp`, `alone Exp` (refused where it is the only operator), `wrong Tanh` (twice the result), `large Exp` (twice
 the result where that is beyond 5), `near Tanh` (off by a rounding), `crash Neg`, `hang Sin`, `bug Neg` (an error that no compiler refuses
 with), `pair Exp Neg` (twice Neg's result where both are in the segment), `both Exp Neg` (crashes where both are). Everything else it
-computes with onnxruntime.
+computes with onnxruntime. With `joins 8+16` it compiles several segments into one file, and crashes where the first dims of their first
+inputs have all of these among them.
 """
 
 from __future__ import annotations
@@ -83,6 +84,22 @@ class StubAdapter:
         return OrtAdapter().load(blob, None, inputs, outputs)
 
 
+class JoiningStub(StubAdapter):
+    """Whose files may hold several segments."""
+
+    def __init__(self, words: tuple[str, ...]) -> None:
+        super().__init__(words)
+        self._crash = set(map(int, words[words.index("joins") + 1].split("+")))
+
+    def join(self, models: Mapping[str, Path], blob: Path) -> None:
+        loaded = [onnx.load_model(path) for path in models.values()]
+        if self._crash <= {model.graph.input[0].type.tensor_type.shape.dim[0].dim_value for model in loaded}:
+            sys.stderr.write(f"at {len(loaded)} functions\n")
+            sys.stderr.flush()
+            os.kill(os.getpid(), signal.SIGSEGV)
+        blob.write_bytes(b"joined")
+
+
 def _changed(model: onnx.ModelProto, operators: set[str], change: Callable[[str, str], list[onnx.NodeProto]]) -> None:
     """The results of these operators, changed by what `change` writes between a tensor and its name."""
     nodes = list(model.graph.node)
@@ -114,7 +131,9 @@ def _rounded_up(right: str, name: str) -> list[onnx.NodeProto]:
 
 
 def stub_or_real(runtime: str, words: Sequence[str] = ()) -> Any:
-    return StubAdapter(tuple(words)) if runtime == "stub" else ORIGINAL(runtime, words)
+    if runtime != "stub":
+        return ORIGINAL(runtime, words)
+    return (JoiningStub if "joins" in words else StubAdapter)(tuple(words))
 
 
 def use_stub(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

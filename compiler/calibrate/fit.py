@@ -13,7 +13,7 @@ from .fit_holdout import HeldOut, hold_out, interval, median_error, share_within
 from .fit_lines import HERE, calibration_of, rounded
 from .fit_one_rate import one_rate
 from .fit_predict import Predicted, predict_segments
-from .fit_price import price, streamed_bytes
+from .fit_price import kernel_seconds, price
 from .fit_rates import Rates, fit_rates
 from .fit_samples import Samples, samples_of, with_blocks
 from .records import MeasuredSegment, Measurement
@@ -129,11 +129,9 @@ def misfit(samples: Samples, chosen: Flags, rates: Rates) -> float:
     chosen = models if models.any() else chosen
     slowness = np.array(rates.slowness)
     priced = price(samples, rates.lines, slowness, rates.traffic_slowness)
-    line, amount = priced.line[priced.main], priced.amount[priced.main]
-    use = chosen[samples.kernel_segment] & (samples.kernel_seconds > 0) & (line >= 0)
-    streamed = streamed_bytes(samples, priced, rates.beyond) * rates.weight_slowness
-    traffic = priced.traffic[priced.main[use]] * rates.traffic_slowness
-    expected = amount[use] * slowness[line[use]] + traffic + streamed[use] + rates.overhead
+    use = chosen[samples.kernel_segment] & (samples.kernel_seconds > 0) & (priced.line[priced.main] >= 0)
+    known = kernel_seconds(samples, priced, slowness, rates.beyond, rates.weight_slowness)
+    expected = known[use] + priced.traffic[priced.main[use]] * rates.traffic_slowness + rates.overhead
     seconds = samples.kernel_seconds[use]
     off = np.minimum(np.abs(np.log(np.maximum(expected, 1e-12) / seconds)), 1.0)
     count = len(samples.segments)

@@ -12,7 +12,7 @@ from ...targets.origin import Origin
 from ...targets.work.kind import name_of
 from .fit_classes import CLASSES
 from .fit_kinds import kinds_of
-from .fit_price import Priced, price, streamed_bytes
+from .fit_price import Priced, kernel_seconds, price
 from .fit_rates import Rates
 from .fit_samples import Samples
 
@@ -43,11 +43,10 @@ def lines(samples: Samples, chosen: Flags, rates: Rates) -> tuple[Rate, ...]:
 
     priced = price(samples, rates.lines, np.array(rates.slowness), rates.traffic_slowness)
     use = chosen[samples.kernel_segment] & (samples.kernel_launches > 0)
-    found = []
+    found, all_expected = [], _expected(samples, rates, priced)
     for place, index in enumerate(rates.lines):
         mine = use & (priced.line[priced.main] == place)
-        forms = priced.main[mine]
-        expected = _expected(samples, rates, priced, mine, place)
+        forms, expected = priced.main[mine], all_expected[mine]
         off, count = _off(samples.kernel_seconds[mine], expected)
         row = CLASSES[index]
         found.append(
@@ -73,13 +72,12 @@ def _met(samples: Samples, forms: Numbers, operators: Sequence[str]) -> tuple[st
     return tuple(name for name in operators if name in met) or tuple(operators)
 
 
-def _expected(samples: Samples, rates: Rates, priced: Priced, mine: Flags, place: int) -> Array:
-    """Seconds that a profiler should show of a line's kernels."""
+def _expected(samples: Samples, rates: Rates, priced: Priced) -> Array:
+    """Seconds that a profiler should show of every kernel."""
     import numpy as np
 
-    streamed = streamed_bytes(samples, priced, rates.beyond)[mine] * rates.weight_slowness
-    traffic = priced.traffic[priced.main[mine]] * rates.traffic_slowness
-    return np.asarray(priced.amount[priced.main[mine]] * rates.slowness[place] + traffic + streamed + rates.overhead)
+    known = kernel_seconds(samples, priced, np.array(rates.slowness), rates.beyond, rates.weight_slowness)
+    return np.asarray(known + priced.traffic[priced.main] * rates.traffic_slowness + rates.overhead)
 
 
 def _off(seconds: Array, expected: Array) -> tuple[float | None, int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ...targets.calibrated_cost import FEWEST, SLACK, beyond
 from ...targets.calibration import Calibration, Range
 from .fit_kinds import unlike
-from .fit_price import price, streamed_bytes
+from .fit_price import kernel_seconds, price
 from .fit_rates import Rates
 from .fit_samples import Samples
 
@@ -35,12 +35,10 @@ def predict_segments(samples: Samples, rates: Rates, calibration: Calibration) -
     traffic_slowness = 1.0 / calibration.activations_bandwidth if calibration.activations_bandwidth else 0.0
     priced = price(samples, rates.lines, slowness, traffic_slowness)
     line, amount = priced.line[priced.main], priced.amount[priced.main]
-    work = np.where(
-        line >= 0, amount * np.append(slowness, 0.0)[line], np.where(samples.free[priced.main], 0.0, samples.roofline[priced.main])
-    )
-    bandwidth = calibration.weights_bandwidth
-    streamed = streamed_bytes(samples, priced, calibration.weights_beyond) / bandwidth if bandwidth else np.zeros(len(work))
-    kernels = work + priced.traffic[priced.main] * traffic_slowness + streamed + (calibration.launch or 0.0) * samples.kernel_launches
+    weight_slowness = 1.0 / calibration.weights_bandwidth if calibration.weights_bandwidth else 0.0
+    stated = np.where((line >= 0) | samples.free[priced.main], 0.0, samples.roofline[priced.main])
+    work = stated + kernel_seconds(samples, priced, slowness, calibration.weights_beyond, weight_slowness)
+    kernels = work + priced.traffic[priced.main] * traffic_slowness + (calibration.launch or 0.0) * samples.kernel_launches
     unseen = _unseen(samples, calibration, line, amount, priced.main) & (samples.kernel_launches > 0)
     count = len(samples.segments)
     seconds = np.bincount(samples.kernel_segment, kernels, minlength=count) + (calibration.dispatch or 0.0)

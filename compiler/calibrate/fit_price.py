@@ -60,13 +60,38 @@ def price(samples: Samples, active: Sequence[int], slowness: Array, traffic_slow
     return Priced(line, amount, in_bytes, traffic, samples.member_form[order[samples.kernel_start]])
 
 
-def streamed_bytes(samples: Samples, priced: Priced, beyond: float) -> Array:
+def added_bytes(samples: Samples, priced: Priced, beyond: float) -> Array:
     """[kernel]: bytes of weights that it reads from beyond the caches and that its line does not count itself."""
     import numpy as np
 
+    return np.where(_counted(priced), 0.0, _from_memory(samples, beyond))
+
+
+def kernel_seconds(samples: Samples, priced: Priced, slowness: Array, beyond: float, weight_slowness: float) -> Array:
+    """[kernel]: what its line says, 0 without one, and its weights: added where the line counts operations or elements; where it counts
+    bytes, they are the least that it takes, since they may have lain in a cache where the line was measured.
+
+    slowness: seconds per unit of work of the active lines; weight_slowness: per byte of weights."""
+    import numpy as np
+
+    by_line = priced.amount[priced.main] * np.append(slowness, 0.0)[priced.line[priced.main]]
+    weights = _from_memory(samples, beyond) * weight_slowness
+    return np.asarray(np.where(_counted(priced), np.maximum(by_line, weights), by_line + weights), np.float64)
+
+
+def _counted(priced: Priced) -> Flags:
+    """[kernel]: whether its line counts bytes, weights among them."""
+    import numpy as np
+
+    return np.append(priced.in_bytes, False)[priced.line[priced.main]]
+
+
+def _from_memory(samples: Samples, beyond: float) -> Array:
+    """[kernel]: bytes of weights that no cache keeps from run to run."""
+    import numpy as np
+
     share = np.array([streamed_share(beyond, weights) for weights in samples.weights])
-    counted = np.append(priced.in_bytes, False)[priced.line[priced.main]]
-    return np.where(counted | (samples.kernel_launches == 0), 0.0, samples.kernel_weights * share[samples.kernel_segment])
+    return np.where(samples.kernel_launches == 0, 0.0, samples.kernel_weights * share[samples.kernel_segment])
 
 
 def stated_slowness(samples: Samples, active: Sequence[int]) -> Array:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from .fit_choice import CLOCK, enough, worthwhile
 from .fit_classes import CLASSES, LONELY
-from .fit_price import Priced, price, stated_slowness, streamed_bytes
+from .fit_price import Priced, added_bytes, price, stated_slowness
 from .fit_samples import Samples
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _shared(samples: Samples, chosen: Flags, active: Sequence[int], beyond: floa
     solved = _solve(samples, chosen, active, beyond)
     weights, overhead, traffic = map(float, solved[len(active) + 2 :])
     priced = price(samples, active, solved[: len(active)], traffic)
-    return streamed_bytes(samples, priced, beyond) * weights + priced.traffic[priced.main] * traffic + overhead
+    return added_bytes(samples, priced, beyond) * weights + priced.traffic[priced.main] * traffic + overhead
 
 
 def _fastest(samples: Samples, chosen: Flags, active: Sequence[int], overhead: float) -> Array:
@@ -129,7 +129,7 @@ def _rows(samples: Samples, chosen: Flags, priced: Priced, count: int, beyond: f
     kernels = np.zeros((len(main), count + 5))
     known = priced.line[main] >= 0
     kernels[np.flatnonzero(known), priced.line[main][known]] = priced.amount[main][known]
-    kernels[:, count + 2] = streamed_bytes(samples, priced, beyond)
+    kernels[:, count + 2] = added_bytes(samples, priced, beyond)
     kernels[:, count + 4] = priced.traffic[main]
     rest = np.where(known | samples.free[main], 0.0, samples.roofline[main])
     whole = np.zeros((len(samples.latency), count + 5))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..bundle.blobs.crash import CompilerCrashed
+from ..bundle.blobs import build_blob, join_blob
+from ..bundle.blobs.crash import SEGMENT, CompilerCrashed
 from ..bundle.publish import publish
 from ..devices.find_adapter import adapter_for
 from ..errors import UserError
@@ -21,21 +22,20 @@ if TYPE_CHECKING:
 
     Array = numpy.ndarray[Any, Any]
 
-SEGMENT, OUTPUT, README = "segment.onnx", "output.txt", "README.md"
+OUTPUT, README = "output.txt", "README.md"
 
 
 @contextmanager
 def crash_saved(folder: Path) -> Iterator[None]:
-    """Where a runtime's compiler crashes inside, the segment is saved in `folder`, and the error says so."""
+    """Where a runtime's compiler crashes inside, the segments are saved in `folder`, and the error says so."""
     try:
         yield
     except CompilerCrashed as crash:
-        segment = crash.segment
-        if segment is not None:
+        if segments := crash.segments:
             with suppress(UserError, OSError, ValueError):  # a full disk, a folder of the user's, more than 2 GiB
-                _save(folder, segment, crash)
-                crash.repro = str(folder)
-                crash.help = "; ".join(filter(None, (crash.help, f"the segment is in {folder}, to be reported to the compiler's makers")))
+                _save(folder, segments, crash)
+                crash.repro, what = str(folder), "the segments are" if len(segments) > 1 else "the segment is"
+                crash.help = "; ".join(filter(None, (crash.help, f"{what} in {folder}, to be reported to the compiler's makers")))
         raise
 
 
@@ -78,25 +78,28 @@ def _without(found: tuple[Culprit, ...]) -> str:
     return f"it crashes on {first.operator} ({first.node}){more}; to compile without, add to the device: {first.line}"
 
 
-def _save(folder: Path, segment: onnx.ModelProto, crash: CompilerCrashed) -> None:
+def _save(folder: Path, segments: Mapping[str, onnx.ModelProto], crash: CompilerCrashed) -> None:
     """Raises BundleError where nothing can be written, ValueError for a segment that is too large for one file."""
     with publish(folder, _is_ours) as place:
-        (place / SEGMENT).write_bytes(segment.SerializeToString(deterministic=True))
+        for name, segment in segments.items():
+            (place / name).write_bytes(segment.SerializeToString(deterministic=True))
         (place / OUTPUT).write_text(crash.output, encoding="utf-8")
-        (place / README).write_text(_readme(folder, crash), encoding="utf-8")
+        (place / README).write_text(_readme(folder, tuple(segments), crash), encoding="utf-8")
 
 
 def _is_ours(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in (SEGMENT, OUTPUT, README))
+    return all((folder / name).is_file() for name in (OUTPUT, README)) and any(folder.glob("*.onnx"))
 
 
-def _readme(folder: Path, crash: CompilerCrashed) -> str:
+def _readme(folder: Path, names: tuple[str, ...], crash: CompilerCrashed) -> str:
     name, *words = crash.runtime.split()
-    command = ("python", "-m", "autoglmc.compiler.bundle.blobs.build_blob", name, str(folder / SEGMENT), str(folder / "made"), *words)
+    paths, made = [str(folder / each) for each in names], str(folder / "made")
+    files = (*paths, made) if names == (SEGMENT,) else (made, str(len(names)), *paths)
+    command = ("python", "-m", build_blob.__name__ if names == (SEGMENT,) else join_blob.__name__, name, *files, *words)
     lines = (
         f"# {crash.message}",
         "",
-        f"- {SEGMENT}: {crash.where}",
+        f"- {', '.join(names)}: {crash.where}",
         f"- {OUTPUT}: what the compiler wrote",
         *(f"- to compile without: `{line}` in the device of the target" for line in crash.deny),
         f"- see it: `{shlex.join(command)}`",

@@ -13,7 +13,9 @@ from typing import Any
 from msgspec import structs
 
 from ...targets.dtypes import ROUNDOFF
+from ..bundle.blobs.blob_cache import SegmentRefused
 from ..bundle.blobs.blob_source import joined_digest
+from ..bundle.blobs.join_blob import join_blobs
 from ..bundle.entries import plan_of
 from ..bundle.files import files_of, sha256_of
 from ..bundle.manifest import SEGMENTS, BoundRecord, EntryRecord, FileRecord, Manifest, SourceRecord
@@ -153,7 +155,7 @@ def _write_segments(part: Part, weights: WeightsFile, folder: Path, files: dict[
 
 def _join_blobs(renamed: Sequence[Sequence[SegmentRecord]], folder: Path) -> dict[str, str]:
     """Compiles segments of runtimes whose files may hold several again, into one file of each runtime: that file, by segment file. Raises
-    BundleError where the runtime refuses them together."""
+    BundleError where the runtime refuses them together, CompilerCrashed where its compiler crashes on them."""
     by_runtime: dict[tuple[str, tuple[str, ...]], list[SegmentRecord]] = {}
     for segment in (segment for segments in renamed for segment in segments if segment.blob is not None):
         by_runtime.setdefault((segment.runtime.adapter, tuple(segment.runtime.options)), []).append(segment)
@@ -164,9 +166,9 @@ def _join_blobs(renamed: Sequence[Sequence[SegmentRecord]], folder: Path) -> dic
             continue
         blob = f"{SEGMENTS}/{name}{f'-{len(found)}' if found else ''}{adapter.suffix}"
         try:
-            adapter.join({PurePosixPath(one.file).stem: folder / one.file for one in segments}, folder / blob)
-        except Exception as problem:  # runtimes raise types of their own
-            raise BundleError(f"{name} takes each segment, and refuses them as one file: {problem}", help="please report it") from problem
+            join_blobs(adapter, words, {PurePosixPath(one.file).stem: folder / one.file for one in segments}, folder / blob)
+        except SegmentRefused as problem:
+            raise BundleError(f"{problem.message}; it takes each of them", help="please report it") from problem
         found |= {segment.file: blob for segment in segments}
     return found
 

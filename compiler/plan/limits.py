@@ -134,5 +134,10 @@ def holds(record: LimitRecord) -> bool:
     return record.value is None or record.margin is None or record.margin > 0 or (record.margin == 0 and "=" in record.comparison)
 
 
+def excess(results: Sequence[LimitRecord]) -> float:
+    """The largest share by which a limit is not kept; 0 where all are."""
+    return max((-(r.margin or 0.0) / abs(r.limit) if r.limit else 1.0 for r in results if not holds(r)), default=0.0) or 0.0
+
+
 def _name(record: LimitRecord) -> str:
     return f"{record.kind} {record.subject}".strip()

@@ -29,7 +29,8 @@ CALIBRATION: Mapping[str, Property] = {
         (NumberField("dispatch", zero=True, predicts=TIME),), blank="",
     ),
     "weights": Property(
-        "weights 23 GB/s beyond 24 MiB;", "Weights beyond what stays in caches between runs are streamed, and that time is added.",
+        "weights 23 GB/s beyond 24 MiB;",
+        "Weights beyond what stays in caches between runs are streamed, and that time is added; lines in bytes take at least as long.",
         "bandwidth", (NumberField("weights", predicts=TIME), NumberField("beyond", "beyond", "size", zero=True, predicts=TIME)),
         words=("beyond",), choice="a size", blank="",
     ),

@@ -8,8 +8,10 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import half_nets
 import onnx
 import pytest
+import quantised_models
 from mobile_nets import quantised_mobile
 
 from autoglmc.compiler.devices.ethos_u.configuration import configuration
@@ -91,6 +93,29 @@ def test_what_vela_does_not_fit_is_refused(tmp_path: Path, asked: list[tuple[str
     assert isinstance(found, Unplanned) and isinstance(found.problem, Infeasible)
     assert "budget sram: predicted 150 KiB, and the target allows <= 64 KiB" in found.problem.message
     assert [("arena" in words) for words in dict.fromkeys(asked)] == [False, True] and sum("arena" in words for words in asked) == 1
+
+
+def test_a_board_that_is_far_too_small_is_refused_after_few_asks(tmp_path: Path, asked: list[tuple[str, ...]]) -> None:
+    """Vela's smallest plan of each segment decides, whatever the budget leaves; the plan that is nearest to it is told."""
+    model = quantised_models.quantised_as("channel", half_nets.NETS["resnet"](), tmp_path)
+    found = plan_model(load_model(model, {}), load_target(board(tmp_path, 16)), 1.0, lambda name: nullcontext())
+    assert isinstance(found, Unplanned) and isinstance(found.problem, Infeasible)
+    assert "budget sram: predicted 25.016 KiB, and the target allows <= 16 KiB" in found.problem.message
+    assert 0 < len(asked) <= 5 and {words[-2:] for words in asked} == {("arena", str(times.LEAST))}
+
+
+@pytest.mark.parametrize(("size", "width", "blocks"), [(96, 16, 6), (64, 8, 3)])
+def test_vela_takes_least_where_it_is_given_least(size: int, width: int, blocks: int, tmp_path: Path) -> None:
+    """By which a board is refused without asking about its own size."""
+    from autoglmc.compiler.devices.tflite.emit import write_tflite
+
+    content = write_tflite(onnx.shape_inference.infer_shapes(onnx.load(quantised_mobile(tmp_path, size, width, blocks))))
+    peaks = []
+    for arena in (times.LEAST, 8 * KIB, 40 * KIB, 72 * KIB, 512 * KIB):
+        wanted = configuration((*WORDS, "arena", str(arena)))
+        assert wanted is not None
+        peaks.append(run_vela(content, wanted)[1].peak_bytes)
+    assert peaks[0] == min(peaks) < peaks[-1]
 
 
 def test_who_wants_any_plan_that_fits_has_vela_asked_about_one(tmp_path: Path, asked: list[tuple[str, ...]]) -> None:

@@ -31,6 +31,7 @@ from .crash import CompilerCrashed, crashed, last_line, too_slow
 if TYPE_CHECKING:
     import onnx
 
+CHILD = "autoglmc.compiler.bundle.blobs.build_blob"
 DEVICES = Path(__file__).resolve().parents[2] / "devices"
 LONGEST = 600.0
 """Seconds for one segment."""
@@ -88,7 +89,7 @@ def build(adapter: Adapter, words: Sequence[str], path: Path, key: str, place: P
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=UNFINISHED) as work, half_written(work):
         # some compilers leave files beside what they make
         made = Path(work) / f"{key}{adapter.suffix}"
-        _run(adapter.name, words, path, made)
+        run_compiler(CHILD, adapter.name, words, (path, made), made, path.name)
         os.replace(made, place)
     problem = keep_made(kept, place) if isinstance(kept, Path) else kept
     if problem:
@@ -106,8 +107,11 @@ def _kept(key: str) -> Path | str:
         return problem.message
 
 
-def _run(name: str, words: Sequence[str], path: Path, made: Path) -> None:
-    command = [*PYTHON, "-m", "autoglmc.compiler.bundle.blobs.build_blob", name, str(path), str(made), *words]
+def run_compiler(module: str, name: str, words: Sequence[str], arguments: Sequence[str | Path], made: Path, what: str) -> None:
+    """Runs `module NAME ARGUMENT… WORD…` in a process of its own, which is to make `made`. what: that is compiled, for messages.
+
+    Raises SegmentRefused with the compiler's output, CompilerCrashed where it gave no answer."""
+    command = [*PYTHON, "-m", module, name, *map(str, arguments), *words]
     longest, runtime = limits().seconds or LONGEST, " ".join((name, *words))
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=longest, env=QUIET | os.environ | FIXED)
@@ -115,7 +119,7 @@ def _run(name: str, words: Sequence[str], path: Path, made: Path) -> None:
         raise too_slow(name, runtime, longest) from None
     said = done.stderr.strip() or done.stdout.strip()
     if done.returncode == REFUSED:
-        raise SegmentRefused(f"{name} does not compile {path.name}: {said[-LAST_WORDS:] or 'no message'}", where=str(path))
+        raise SegmentRefused(f"{name} does not compile {what}: {said[-LAST_WORDS:] or 'no message'}", where=what)
     if done.returncode == FAULT:
         raise CompilerCrashed(f"the compiler of {name} crashed: {last_line(said)}", runtime=runtime, output=said)
     if done.returncode or not made.exists():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from ...devices.adapter import FAULTS, CompilerFault
@@ -13,13 +14,18 @@ from .blob_cache import FAULT, REFUSED
 
 
 def main(arguments: list[str]) -> int:
-    """0, REFUSED or FAULT with the reason on stderr."""
+    """See `outcome`."""
     end_with_parent()
     name, model, blob, *words = arguments
     adapter = adapter_for(name, words)
     assert adapter is not None, name
+    return outcome(lambda: adapter.compile(Path(model), Path(blob)))
+
+
+def outcome(compiles: Callable[[], None]) -> int:
+    """0, REFUSED or FAULT with the reason on stderr."""
     try:
-        adapter.compile(Path(model), Path(blob))
+        compiles()
     except FAULTS as fault:
         if not isinstance(fault, CompilerFault):
             traceback.print_exc()  # ends with a line of its own: its type and what it says

@@ -6,7 +6,7 @@ next version, or with more memory) would leave their device, and a slower plan w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...activity import MORE_TIME
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 FROM_OUTSIDE = frozenset({"SIGHUP", "SIGINT", "SIGKILL", "SIGTERM"})
 """What no program ends itself with."""
+SEGMENT = "segment.onnx"
+"""The file in which a segment is saved that is alone."""
 Ending = Literal["crashed", "killed", "too slow"]
 LONGEST_LINE = 300
 """Characters that a message repeats of a compiler's last line."""
@@ -24,7 +26,7 @@ LONGEST_LINE = 300
 
 class CompilerCrashed(BundleError):
     """runtime: as the target's line has it, "ethos_u vela 5.2 …"; ending: by itself, or what ended it; output: all that the compiler wrote;
-    repro: the folder in which the segment was saved, "" where none was; deny: lines for the device of the target that keep the operators
+    repro: the folder in which the segments were saved, "" where none were; deny: lines for the device of the target that keep the operators
     off on which it crashes, where they are known."""
 
     kind = "compiler"
@@ -34,7 +36,7 @@ class CompilerCrashed(BundleError):
         self.runtime, self.ending, self.repro = runtime, ending, ""
         self.deny: tuple[str, ...] = ()
         self._output = output
-        self._segment: Callable[[], onnx.ModelProto] | None = None
+        self._segments: Callable[[], Mapping[str, onnx.ModelProto]] = dict
 
     @property
     def output(self) -> str:
@@ -42,18 +44,27 @@ class CompilerCrashed(BundleError):
 
     @property
     def segment(self) -> onnx.ModelProto | None:
-        """On which it crashed, with its weights; None where nobody said."""
-        return None if self._segment is None else self._segment()
+        """On which it crashed, with its weights; None where nobody said, and where it crashed on several together."""
+        return self.segments.get(SEGMENT)
+
+    @property
+    def segments(self) -> Mapping[str, onnx.ModelProto]:
+        """On which it crashed, with their weights, by the name of the file to save each in."""
+        return self._segments()
 
     def on(self, where: str, segment: Callable[[], onnx.ModelProto]) -> CompilerCrashed:
         """The same, about that segment; `where`: what a message calls it."""
-        self.where, self._segment = where, segment
+        return self.together(where, lambda: {SEGMENT: segment()})
+
+    def together(self, where: str, segments: Callable[[], Mapping[str, onnx.ModelProto]]) -> CompilerCrashed:
+        """The same, about segments that were compiled into one file."""
+        self.where, self._segments = where, segments
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Without the segment, which may be large."""
+        """Without the segments, which may be large."""
         rebuild, (kind, args, fields) = super().__reduce__()
-        return rebuild, (kind, args, {**fields, "_segment": None})
+        return rebuild, (kind, args, {**fields, "_segments": dict})
 
 
 def crashed(name: str, runtime: str, how: str, output: str) -> CompilerCrashed:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ...activity import TimeLimit, doing
 from ..onnx_node import Converter, OnnxNode, Refused, opset_of
 from .api import ENTRY, Builder, CoreValue, Port, Weights, authoring, build_graph, dtype_of, finished
 from .attention import ATTENTION, MICROSOFT
@@ -48,18 +49,25 @@ def write_program(functions: Sequence[Function], write: Callable[[Any], object])
     """Calls `write` with the program while it is alive. What functions have in common of constants is in it once.
 
     Raises Refused naming the operator and node that cannot be converted, and where there are several functions, the first of them."""
+    names = ", ".join(function.name for function in functions)
+    size = sum(len(tensor.raw_data) for function in functions for tensor in function.model.graph.initializer)
     with authoring() as module:
         weights = Weights()
         for function in functions:
             try:
-                _build(function, module, weights)
+                with doing(f"building the function {function.name} with coreai-core", size=size):
+                    _build(function, module, weights)
             except Refused as problem:
                 raise Refused(f"{function.name}: {problem}") if len(functions) > 1 else problem from None
         try:
-            program = finished(module)
+            with doing(f"verifying the functions {names} with coreai-core", size=size):
+                program = finished(module)
+        except TimeLimit:
+            raise
         except Exception as error:  # MLIRError, RuntimeError
             raise Refused(f"Core AI's verifier refuses the program: {_short(error)}") from error
-        write(program)
+        with doing(f"writing the functions {names} with coreai-core", size=size):
+            write(program)
 
 
 def without_converter(model: onnx.ModelProto) -> list[dict[str, str]]:

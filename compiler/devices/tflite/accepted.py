@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .integers.limits import beyond
+
 if TYPE_CHECKING:
     from .records import Operator, Tensor
 
@@ -51,7 +53,7 @@ QUANTISED = frozenset({
     "STRIDED_SLICE", "SUB", "TANH", "TRANSPOSE", "TRANSPOSE_CONV", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH",
 })  # fmt: skip
 
-BYTES_ALONE = frozenset({"HARD_SWISH"})
+BYTES_ALONE = frozenset({"DEPTH_TO_SPACE", "HARD_SWISH", "SPACE_TO_DEPTH"})
 """Of QUANTISED, what has no kernel for int16."""
 
 
@@ -63,11 +65,13 @@ def why_not(operator: Operator) -> str:
         return f"LiteRT's {operator.code} takes up to {MOST_RANK.get(operator.code, 8)} dims, and there are {rank}"
     first = given[0]
     if operator.code in ("QUANTIZE", "DEQUANTIZE"):
-        return ""
+        return beyond(operator)
     if any(tensor.scales is not None for tensor in (*given, *operator.outputs)):
         if operator.code not in QUANTISED or (first.dtype == "int16" and operator.code in BYTES_ALONE):
             return f"LiteRT has no {operator.code} of quantised {first.dtype}"
-        return f"LiteRT's {operator.code} does not mix integers and floats" if any(tensor.dtype == FLOAT for tensor in given) else ""
+        if any(tensor.dtype == FLOAT for tensor in given):
+            return f"LiteRT's {operator.code} does not mix integers and floats"
+        return beyond(operator)
     if operator.code == "CAST" and (made := operator.outputs[0].dtype) not in CASTS.split():
         return f"LiteRT's CAST does not make {made}"
     return _of_dtype(operator.code, first)

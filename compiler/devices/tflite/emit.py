@@ -16,6 +16,7 @@ from .fuse import fuse
 from .indices import INDICES
 from .integers.borders import BORDERS
 from .integers.grids import is_grid, port_scales
+from .integers.ports import from_port, to_port
 from .integers.units import NORMALISING, ON_ANY_INTEGERS, in_integers
 from .layout import GraphFacts, decide_layout
 from .movement import MOVEMENT
@@ -208,7 +209,7 @@ class _Builder:
         tensor = Tensor(name, stored(shape, order), kind, None, scales if scales is None else port_scales(scales, kind))
         self.inputs.append((name, tensor))
         if scales is not None and kind != dtype:
-            tensor = self.program.emit("QUANTIZE", [tensor], tensor.shape, self.values.fresh(f"{name}.{dtype}"), dtype, scales)
+            tensor = from_port(self.program, tensor, dtype, scales, self.values.fresh)
         self.values.write(name, order, tensor)
 
     def _output(self, value: onnx.ValueInfoProto) -> None:
@@ -218,8 +219,7 @@ class _Builder:
             tensor = values.read(name, self._order(name))
             kind = self.port_dtypes.get(name, tensor.dtype)
             if tensor.scales is not None and kind != tensor.dtype:
-                wide = port_scales(tensor.scales, kind)
-                tensor = self.program.emit("QUANTIZE", [tensor], tensor.shape, self.values.fresh(f"{name}.{kind}"), kind, wide)
+                tensor = to_port(self.program, tensor, name, kind, self.values.fresh)
             if tensor.dtype not in TYPES or 0 in tensor.shape or tensor.rank > MOST_RANK:
                 raise Refused(f"output {name}: {tensor.dtype}{list(tensor.shape)} is no tensor of LiteRT")
             kept = [other for _, other in (*self.inputs, *self.outputs)]

@@ -98,7 +98,7 @@ def _pad(node: TfliteNode) -> None:
     axes = axes_of(node.whole_numbers(3), len(shape)) if node.has(3) else list(range(len(shape)))
     given = node.whole_numbers(1)
     pads = {axis: (given[k], given[k + len(axes)]) for k, axis in enumerate(axes)}
-    x, order = node.read(0), node.order_of(node.name(0))
+    x, order = node.settled(node.read(0)), node.order_of(node.name(0))
     both = [pads.get(axis, (0, 0)) for axis in order]
     if mode != "constant":
         for axis, (begin, end) in enumerate(both):

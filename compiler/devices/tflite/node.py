@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..attributes import attribute_of
 from ..whole_ranges import WholeNumbers
-from .integers.fixed import FIXED, KEEPING, too_fine
+from .integers.fixed import BETWEEN, FIXED, KEEPING, too_fine
 from .integers.grids import place_on
 from .order import Order, channels_last, plain, stored
 from .program import Program
@@ -135,6 +135,8 @@ class TfliteNode:
 
     def _grid(self, code: str, given: Tensor) -> Scales | None:
         if code in KEEPING:
+            if code == BETWEEN and given.scales is not None and self.out_scales is not None and too_fine(self.out_scales, given.scales):
+                raise self.refuse(f"its result has finer steps than its operand, on whose grid LiteRT's {code} rounds")
             return given.scales
         wanted, fixed = self.out_scales, FIXED.get((code, given.dtype))
         if fixed is not None and wanted is not None and too_fine(wanted, fixed):
@@ -149,9 +151,14 @@ class TfliteNode:
         return self.emit("QUANTIZE", [tensor], dtype=dtype, scales=scales)
 
     def settled(self, tensor: Tensor, index: int = 0) -> Tensor:
-        """Rounded to the grid of an output; itself where it is in floats."""
-        wanted = self.values.scales.get(self.proto.output[index])
-        return tensor if tensor.scales is None or wanted is None else self.on_grid(tensor, wanted)
+        """Rounded to the grid of an output; itself where it is in floats. Raises Refused where the output has another width."""
+        name = self.proto.output[index]
+        wanted = self.values.scales.get(name)
+        if tensor.scales is None or wanted is None:
+            return tensor
+        if tensor.dtype != self.values.dtype(name):
+            raise self.refuse(f"{tensor.dtype} came out where {self.values.dtype(name)} is expected")
+        return self.on_grid(tensor, wanted)
 
     @property
     def hint(self) -> str:

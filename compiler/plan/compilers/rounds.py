@@ -22,7 +22,7 @@ from ...pipeline.run_passes import run_passes
 from ...pipeline.work import Work
 from ...quantities import count, time
 from ..emitted_plan import EmittedPlan, emitted_plan
-from ..limits import broken, limit_records
+from ..limits import excess, limit_records
 from ..predict import Predictions, predict
 from .times import operator_prices, refusal_of, reporting_devices
 
@@ -52,16 +52,17 @@ class _Tried:
     value: float
     """In terms of the objective, by the compilers' estimates."""
     latency: float
-    breaks: bool
-    """Whether it breaks a limit of the target."""
+    excess: float
+    """By what share it breaks a limit of the target, at most; 0 where it keeps all."""
     compiled: int
     """Segments of reporting devices that their compilers took."""
     refused: tuple[str, ...]
     """Why they did not take others, one by one."""
 
     @property
-    def rank(self) -> tuple[bool, float]:
-        return self.breaks, self.value
+    def rank(self) -> tuple[float, float]:
+        """The best one first; of those that break a limit, the one that is nearest to it."""
+        return self.excess, self.value
 
 
 def settle(work: Work, question: Question) -> Settled | None:
@@ -71,7 +72,7 @@ def settle(work: Work, question: Question) -> Settled | None:
     if not devices or work.plan is not None:
         return None
     by_rates = _tried(work, question)
-    if work.any_fitting and not by_rates.breaks:
+    if work.any_fitting and not by_rates.excess:
         return Settled(placement=by_rates.placement, note=_note([by_rates], by_rates, by_rates, 0, True))
     tried = [*(_tried(work, question, plan) for plan in _filled(by_rates.placement, devices)), by_rates]
     prices: Prices = {key: seconds for each in tried for key, seconds in each.prices.items()}
@@ -115,7 +116,7 @@ def _tried(work: Work, question: Question, plan: Placement | None = None) -> _Tr
         prices=own,
         value=_value(work.objective, back, own, made, found),
         latency=made.latency,
-        breaks=broken(limit_records(work.target, found)) is not None,
+        excess=excess(limit_records(work.target, found)),
         compiled=sum(report is not None for _, report in reports),
         refused=tuple(refusal_of(s, made.compiled.runtimes[s.device]) for s, report in reports if report is None),
     )

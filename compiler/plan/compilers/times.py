@@ -7,7 +7,7 @@ the placement is chosen by (`rounds.py`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ....passes.place.placed import Placement
 from ....passes.place.segment import Segment
@@ -21,6 +21,8 @@ from ...quantities import count
 from ..segment_times import SegmentTime
 from ..segments import Compiled
 
+LEAST = 1024
+"""Bytes that a compiler is told of for the smallest plan that it can make."""
 QUANTISING = frozenset({"QuantizeLinear", "DequantizeLinear"})
 
 
@@ -36,15 +38,45 @@ def reported(compiled: Compiled, target: Target, arena: int, compares: bool = Fa
         segments = [compiled.segments[k] for k in mine]
         budget, least = home_memory(target, device).budget, min(border_bytes(segment) for segment in segments)
         full = compares and arena > budget and home_memory(target, device).name == home_memory(target, target.host.name).name
-        for room in (None,) if full else (None, budget - arena + least):
-            runtimes[device] = _within(target.device(device).runtime, room)
-            made = [_report(segment, runtimes[device]) for segment in segments]
-            for k, report in zip(mine, made, strict=True):
-                reports[k] = report
-            inside = [held_by(report, segment).internal_peak for report, segment in zip(made, segments, strict=True) if report is not None]
-            if max(inside, default=0) + arena <= budget:
-                break
+        asked = _Asked(target.device(device).runtime, segments, budget - arena)
+        runtimes[device], made = asked.of(None) if full else asked.within(budget - arena + least)
+        for k, report in zip(mine, made, strict=True):
+            reports[k] = report
     return replace(compiled, runtimes=runtimes), tuple(reports)
+
+
+_Made = tuple[Runtime, list[CompilerReport | None]]
+"""A runtime's line, and what its compiler says of each segment by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """room: bytes for what lies inside of segments, beside the arena."""
+
+    runtime: Runtime
+    segments: Sequence[Segment]
+    room: int
+
+    def within(self, size: int) -> _Made:
+        """Without a size where that fits, else with `size`. A compiler that exceeds the smallest size exceeds no less of any other: where
+        that does not fit nothing does, and its answer serves for every budget. It is asked first where segments are not
+        expected to fit."""
+        tight = max(segment.internal_peak for segment in self.segments) > self.room
+        if tight and not self.fits(least := self.of(LEAST)):
+            return least
+        if self.fits(free := self.of(None)):
+            return free
+        if not tight and not self.fits(least := self.of(LEAST)):
+            return least
+        return self.of(size)
+
+    def of(self, size: int | None) -> _Made:
+        runtime = _within(self.runtime, size)
+        return runtime, [_report(segment, runtime) for segment in self.segments]
+
+    def fits(self, made: _Made) -> bool:
+        reports = zip(made[1], self.segments, strict=True)
+        return max((held_by(report, segment).internal_peak for report, segment in reports if report is not None), default=0) <= self.room
 
 
 def _within(runtime: Runtime, size: int | None) -> Runtime:

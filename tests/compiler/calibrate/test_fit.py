@@ -15,10 +15,13 @@ from synthetic_measurements import BLOCK, UNITS, Truth, broken, measured, number
 from autoglmc.compiler.calibrate.fit import Fitted, fit
 from autoglmc.compiler.calibrate.fit_classes import CLASSES
 from autoglmc.compiler.calibrate.fit_holdout import FEW, SPLITS, HeldOut, interval, splits
+from autoglmc.compiler.calibrate.fit_lines import HERE
+from autoglmc.compiler.calibrate.fit_predict import predict_segments
+from autoglmc.compiler.calibrate.fit_samples import samples_of
 from autoglmc.compiler.calibrate.records import MeasuredKernel, MeasuredSegment, Measurement
 from autoglmc.compiler.hw.load_target import load_target
 from autoglmc.targets.calibrated_cost import kernel_time, rate_of, runs_once
-from autoglmc.targets.calibration import Rate
+from autoglmc.targets.calibration import Calibration, Rate
 from autoglmc.targets.cost import weights_read
 from autoglmc.targets.operator_view import OperatorView
 from autoglmc.targets.work.kind import kind_name
@@ -118,6 +121,54 @@ def test_bandwidth_of_activations_is_recovered() -> None:
     exact = measured_with_small(truth, 0.0, 5)
     off = sorted(abs(by_language(fitted, segment) / segment.latency - 1.0) for segment in exact.segments if segment.latency)
     assert off[int(0.9 * len(off))] < 0.03
+
+
+ROW = view("MatMul", {"A": ((1, 1, 1024), False), "B": ((1024, 1024), True)}, ("Y", (1, 1, 1024)))
+"""A token's product, which only streams its weights."""
+
+
+@given(st.integers(1, 64), st.floats(1e9, 1e12), st.floats(1e9, 1e11), st.integers(0, 1 << 26))
+def test_a_kernel_that_streams_its_weights_takes_as_long_as_they_do(count: int, line: float, bandwidth: float, beyond: int) -> None:
+    """Its line counts bytes, and may have been measured on weights that lay in a cache."""
+    rate = Rate(operators=("MatMul",), value=line, measure="bytes", seen=None, inner=None, samples=9, spread=None, where=None, origin=HERE)
+    known = Calibration(
+        note="x", version="", launch=None, dispatch=None, weights_bandwidth=bandwidth, weights_beyond=float(beyond), blocks=(),
+        rates=(rate,), holdout=None, memory=None, power=None, origin=HERE,
+    )  # fmt: skip
+    weights = count << 22
+    device = replace(TARGET.device("cpu"), calibration=known)
+    found = kernel_time(TARGET, device, (ROW,), "fp32", weights).seconds
+    streamed = (1 << 22) * max(0, weights - beyond) / weights / bandwidth
+    assert found == pytest.approx(max(((1 << 22) + 2 * 4096) / line, streamed))
+    assert found <= kernel_time(TARGET, device, (ROW,), "fp32", 2 * weights).seconds
+
+
+def test_a_decoder_is_predicted_by_what_streams_its_weights() -> None:
+    """No model with so few rows was measured, only single kernels whose weights lay in a cache; the arrays say the same."""
+    truth = replace(truth_of(5), bandwidth=2e10, beyond=16 * 2.0**20)
+    hot = tuple(
+        MeasuredSegment(
+            network=f"row {k}", case=f"row {k}", weight_bytes=1 << 22, latency=4e-5, floor=0.01, unjoined={}, single=True,
+            kernels=(MeasuredKernel(name="row", views=(numbered(resized(ROW, 1024 - 8 * k), k),), compute_dtype="fp32", seconds=4e-5),),
+        )
+        for k in range(8)
+    )  # fmt: skip
+    heavy = tuple(heavy_model(truth, number) for number in range(8))
+    measurement = measured_with_small(truth, 0.005, 5)
+    kernels = tuple(MeasuredKernel(name=f"row {k}", views=(numbered(ROW, k),), compute_dtype="fp32", seconds=None) for k in range(30))
+    decoder = MeasuredSegment(
+        network="decoder", case="decoder", kernels=kernels, weight_bytes=30 << 22, latency=None, floor=0.01, unjoined={}
+    )
+    fitted = fit(replace(measurement, segments=(*measurement.segments, *heavy, *hot)), TARGET, with_holdout=False)
+    streamed = ((30 << 22) - truth.beyond) / truth.bandwidth
+    assert by_language(fitted, decoder) == pytest.approx(streamed, rel=0.1)
+    samples = samples_of((decoder,), TARGET, TARGET.device("cpu"))
+    predicted = predict_segments(samples, fitted.rates, fitted.calibration).seconds
+    assert predicted[0] == pytest.approx(by_language(fitted, decoder), rel=1e-6)
+
+
+def resized(op: OperatorView, columns: int) -> OperatorView:
+    return view("MatMul", {"A": ((1, 1, 1024), False), "B": ((1024, columns), True)}, ("Y", (1, 1, columns)))
 
 
 def heavy_model(truth: Truth, number: int) -> MeasuredSegment:

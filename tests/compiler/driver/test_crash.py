@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from small_models import parse, save
 from stub_adapter import MODEL, target_with, use_stub
 
 from autoglmc.compiler.activity import Limits, limited
 from autoglmc.compiler.bundle.blobs.blob_cache import build
 from autoglmc.compiler.bundle.blobs.crash import CompilerCrashed, crashed
+from autoglmc.compiler.bundle.blobs.join_blob import fewest
 from autoglmc.compiler.devices import find_adapter
 from autoglmc.compiler.devices.find_adapter import adapter_for
 from autoglmc.compiler.driver.compile_model import compile_model
@@ -29,6 +34,15 @@ def crash_of(folder: Path, *words: str, out: str = "bundle") -> CompilerCrashed:
         compile_model(save(parse(MODEL), folder), target_with(*words), output=folder / out)
     assert not (folder / out).exists() and caught.value.exit_code == 1
     return caught.value
+
+
+def seen_again(repro: Path) -> int:
+    """The exit code of the command that README.md states."""
+    lines = (repro / "README.md").read_text().splitlines()
+    (command,) = [line.partition("`")[2].rstrip("`") for line in lines if line.startswith("- see it")]
+    program, *arguments = shlex.split(command)
+    assert program == "python"
+    return subprocess.run([sys.executable, *arguments], capture_output=True).returncode
 
 
 @pytest.fixture(autouse=True)
@@ -54,11 +68,7 @@ def test_the_message_names_segment_and_operators(words: tuple[str, ...], says: s
 
 
 def test_the_saved_segment_shows_it_again(tmp_path: Path) -> None:
-    crash = crash_of(tmp_path, "crash", "Tanh")
-    readme = (Path(crash.repro) / "README.md").read_text()
-    (command,) = [line.partition("`")[2].rstrip("`") for line in readme.splitlines() if line.startswith("- see it")]
-    program, *arguments = shlex.split(command)
-    assert program == "python" and subprocess.run([sys.executable, *arguments]).returncode == -11
+    assert seen_again(Path(crash_of(tmp_path, "crash", "Tanh").repro)) == -11
 
 
 def test_an_earlier_bundle_stays_and_a_foreign_folder_is_not_replaced(tmp_path: Path) -> None:
@@ -93,6 +103,35 @@ def test_of_an_entry_the_segment_is_saved_beside_the_bundle(tmp_path: Path) -> N
         compile_entries(model, target_with("crash", "Tanh"), {"one": Asked(shapes={"N": 4})}, output=tmp_path / "out")
     assert caught.value.repro == str(tmp_path / "out.repro") and not (tmp_path / "out").exists()
     assert (tmp_path / "out.repro" / "segment.onnx").is_file()
+
+
+@pytest.mark.parametrize(("sizes", "at", "saved"), [("8", "", ["two"]), ("4+8", ", with one-00-npu before it", ["one", "two"])])
+def test_of_segments_in_one_file_those_are_named_and_saved_that_crash(sizes: str, at: str, saved: list[str], tmp_path: Path) -> None:
+    """Each of them is compiled alone before, which does not crash."""
+    model = save(parse(MODEL.replace("64", "N")), tmp_path)
+    entries = {name: Asked(shapes={"N": size}) for name, size in (("one", 4), ("two", 8), ("three", 16))}
+    with pytest.raises(CompilerCrashed) as caught:
+        compile_entries(model, target_with("joins", sizes), entries, output=tmp_path / "out", verify=False)
+    crash = caught.value
+    assert crash.message.startswith("the compiler of stub crashed (SIGSEGV): at ") and crash.runtime == f"stub joins {sizes}"
+    assert crash.where == f"the function two-00-npu of stub.stub{at}"
+    assert crash.repro == str(tmp_path / "out.repro") and crash.repro in crash.help and not (tmp_path / "out").exists()
+    assert sorted(path.name for path in Path(crash.repro).glob("*.onnx")) == [f"{name}-00-npu.onnx" for name in saved]
+    assert seen_again(Path(crash.repro)) == -11
+    assert pickle.loads(pickle.dumps(crash)).as_json() == crash.as_json()
+
+
+@given(st.integers(1, 40).flatmap(lambda n: st.tuples(st.just(n), st.frozensets(st.integers(0, n - 1), min_size=1, max_size=4))))
+def test_what_crashes_together_is_found_in_few_asks(case: tuple[int, frozenset[int]]) -> None:
+    (count, culprits), asked = case, []
+
+    def crashes(some: Sequence[int]) -> bool:
+        asked.append(some)
+        return culprits <= set(some)
+
+    found = fewest(count, crashes)
+    assert culprits <= set(found) and found[-1] == max(culprits) and (len(found) == 1) == (len(culprits) == 1 or found == [0])
+    assert len(asked) <= math.ceil(math.log2(count)) + 1
 
 
 COMPILING = {

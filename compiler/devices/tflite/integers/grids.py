@@ -31,6 +31,10 @@ WITH_ZERO = "int8"
 """The stored dtype that LiteRT's kernels take with another zero point than 0."""
 
 
+LEAST = 2.0**-100
+"""Of a scale: LiteRT ends the process on steps whose products are too small for float32."""
+
+
 def is_grid(node: onnx.NodeProto) -> bool:
     """Whether the node quantises or dequantises."""
     return node.op_type in (INTO, OUT) and node.domain in DOMAINS
@@ -39,7 +43,7 @@ def is_grid(node: onnx.NodeProto) -> bool:
 def grid_of(node: onnx.NodeProto, constants: Mapping[str, Array], dtype: str, rank: int) -> Scales:
     """Of a QuantizeLinear or DequantizeLinear, for the stored tensor. `dtype`: of the quantised tensor, as the model has it.
 
-    Raises Refused for a scale that is computed, blocks, another dtype, and a zero point that LiteRT has no kernels for."""
+    Raises Refused for a scale that is computed or below LEAST, blocks, another dtype, and a zero point that LiteRT has no kernels for."""
     import numpy
 
     if dtype not in SIGNED:
@@ -49,6 +53,8 @@ def grid_of(node: onnx.NodeProto, constants: Mapping[str, Array], dtype: str, ra
     if attribute_of(node, "block_size", 0):
         raise Refused("scales of blocks are not converted")
     scale = numpy.asarray(constants[node.input[1]], numpy.float32).reshape(-1)
+    if not (numpy.isfinite(scale).all() and (scale >= LEAST).all()):
+        raise Refused(f"a scale of {float(scale[~(scale >= LEAST) | ~numpy.isfinite(scale)][0]):.3g} is not converted")
     given = constants[node.input[2]] if len(node.input) > 2 and node.input[2] else numpy.zeros(1, numpy.int64)
     zero = numpy.broadcast_to(numpy.asarray(given, numpy.int64).reshape(-1) - SHIFTS.get(dtype, 0), scale.shape)
     if SIGNED[dtype] != WITH_ZERO and zero.any():

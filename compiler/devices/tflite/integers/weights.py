@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 BIAS, WIDE_BIAS = "int32", "int64"
 """dtype of a bias beside int8 and beside int16."""
-MOST_BIAS = 2**31 - 1
+MOST_BIAS = 2**30
+"""Which leaves as much for the sum of products: 33,000 terms of 8 bits."""
 EXACT_ZERO = "weights with a zero point are not converted: LiteRT's integer kernels take none"
 
 
@@ -44,12 +45,15 @@ def integer_bias(node: TfliteNode, values: Array, weights: Scales) -> Tensor:
     """Numbers on the grid of the sums of products: scale of the input times that of the weights. Raises Refused where they do not fit."""
     import numpy
 
-    given = node.scales(0)
-    assert given is not None
+    given, wanted = node.scales(0), node.out_scales
+    assert given is not None and wanted is not None
     scales = tuple(given.scale[0] * scale for scale in weights.scale)
-    steps = numpy.rint(values.astype(numpy.float64) / numpy.array(scales))
+    exact = values.astype(numpy.float64) / numpy.array(scales)
+    steps = numpy.rint(exact)
     if not numpy.isfinite(steps).all() or numpy.abs(steps).max(initial=0) > MOST_BIAS:
         raise node.refuse("its bias does not fit into 32 bits")
+    if (numpy.abs(exact - steps) * numpy.array(scales)).max(initial=0) > wanted.scale[0] / 2:
+        raise node.refuse("its bias lies between two steps of the products, which are coarser than those of the result")
     grid = Scales(scales, (0,) * len(scales), 0)
     return node.numbers(steps.astype(numpy.int64), BIAS if node.dtype(0) == WITH_ZERO else WIDE_BIAS, grid)
 
@@ -70,7 +74,7 @@ def clamped(node: TfliteNode, x: Tensor, low: float | None, high: float | None) 
     ends = numpy.iinfo(x.dtype)
     least = int(ends.min) if low is None else place_on(wanted, low, x.dtype)
     most = int(ends.max) if high is None else place_on(wanted, high, x.dtype)
-    if low == 0 and high == 6:
+    if low == 0 and high == 6 and most < ends.max:
         return node.emit("RELU6", [x], scales=wanted)
     if low == 0 and most == ends.max:
         return x if least == ends.min else node.emit("RELU", [x], scales=wanted)
