@@ -34,7 +34,7 @@ def open_image(path: Path) -> tuple[Any, bool, tuple[str, ...]]:
             _check_levels(image.mode, path)
             turned = image.getexif().get(ORIENTATION, 1) in range(2, 9)
             upright = (turn(image) if turned else image).convert("RGB")
-            return upright, turned, tuple(dict.fromkeys(first_line(one.message) for one in caught))
+            return upright, turned, tuple(dict.fromkeys(str(one.message).partition("\n")[0] for one in caught))
     except UserError:
         raise
     except Exception as problem:  # Pillow's readers share no base class, and a corrupt file raises whatever it meets

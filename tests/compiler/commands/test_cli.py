@@ -20,7 +20,7 @@ from autoglmc.compiler.errors import Infeasible, ModelError
 from autoglmc.compiler.precision.asked_accuracy import NOTHING
 from autoglmc.targets.stock import stock_path
 
-CALLS = "autoglmc.compiler.driver.compile_model"
+CALLS = "autoglmc.compiler.driver.entries.compile_asked"
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
             raise problem
         return SimpleNamespace(as_json=lambda: {"bundle": model.name, "verified": asked[-1]["verify"]})
 
-    monkeypatch.setitem(sys.modules, CALLS, SimpleNamespace(compile_model=compile_model))
+    monkeypatch.setattr(f"{CALLS}.compile_model", compile_model)
     monkeypatch.setitem(sys.modules, "autoglmc.compiler.report.compiled", SimpleNamespace(print_compiled=lambda *facts: print("summary")))
     return asked
 
@@ -179,9 +179,9 @@ def test_check_prints_five_lines_and_exits_with_the_verdict(tmp_path: Path, caps
 def test_terminating_a_run_is_an_interruption() -> None:
     """A real process, told to end while it works: it must come out through the same door as Ctrl-C."""
     code = (
-        "import sys, time, types; from autoglmc.compiler import cli\n"
+        f"import sys, time; from autoglmc.compiler import cli; import {CALLS} as calls\n"
         "def work(*a, **k):\n print('working', flush=True); time.sleep(60)\n"
-        f"sys.modules['{CALLS}'] = types.SimpleNamespace(compile_model=work)\n"
+        "calls.compile_model = work\n"
         "sys.exit(cli.run(['m.onnx', '--target', 'a16']))"
     )
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
