@@ -72,7 +72,7 @@ class SharedPrecision:
         made, texts = self.made, self.texts
         if made is None or made.data is None or made.split is None or texts is None or manifest.precision is None:
             return manifest
-        decoder = Decoder(folder, manifest, emulate=True)
+        decoder = Decoder(folder, manifest, emulate=True, one_open=True)
         longest = max(decoder.entries.values(), key=lambda entry: entry.tokens or 0).name
 
         def run(sample: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -80,7 +80,8 @@ class SharedPrecision:
             return decoder.step(longest, {name: sample[name] for name in texts.stepped})
 
         samples = (texts.completed(sample) for sample in made.split.judged(made.data))
-        outputs = accuracy_of(run, self.source, samples, made.split.holds_out)
+        with decoder:
+            outputs = accuracy_of(run, self.source, samples, made.split.holds_out)
         if not outputs:
             raise UsageError("nothing that a step returns can be compared with the model", where=str(self.source), help="--no-verify")
         found = min(one.cosine for one in outputs)
