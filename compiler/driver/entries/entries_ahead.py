@@ -52,7 +52,7 @@ def _plans(made: Made) -> Iterator[tuple[PlannedSizes, Verifying]]:
 
 
 def _sizes(result: CompileResult) -> PlannedSizes:
-    return sizes_of(result.compiled, result.manifest.arena.mapped)
+    return sizes_of(result.compiled, result.work.target, result.manifest.arena.mapped)
 
 
 def _most(each: Sequence[PlannedSizes]) -> PlannedSizes:

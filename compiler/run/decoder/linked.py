@@ -167,7 +167,6 @@ class Linked:
 
     def truncate(self, length: int) -> None:
         """The caches hold the first `length` tokens. Raises UsageError for more than there are."""
-        length = whole_number("length", length)
         with self._turn:
             if self._models.decoder is not None:
                 self._models.decoder.truncate(length)

@@ -125,8 +125,8 @@ def test_what_was_seen_of_an_arena_outlives_the_session(bundles: dict[str, Bundl
 
 
 WRONG: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "a length that is text": (lambda s: s.truncate("3"), "length is a whole number, not '3'"),
-    "half a token": (lambda s: s.truncate(1.5), "length is a whole number, not 1.5"),
+    "a length that is text": (lambda s: s.truncate("3"), "they cannot be cut to '3'"),
+    "half a token": (lambda s: s.truncate(1.5), "they cannot be cut to 1.5"),
     "more than there are": (lambda s: s.truncate(4), "they cannot be cut to 4"),
     "fewer than none": (lambda s: s.truncate(-1), "they cannot be cut to -1"),
     "inputs without names": (lambda s: s.step("decode", [1]), "inputs are a mapping from names to arrays, not list"),
