@@ -127,6 +127,7 @@ def compile_entries(
             dtype="" if state is None else state.dtype,
             finish=lambda manifest: with_whole_limits(shared.told(manifest), results, machine) if kept.states else shared.told(manifest),
             measured=shared.measured,
+            compared=shared.compared,
             notes=shared.notes,
         )
         check_memory_of_entries(made, verify=verify)

@@ -77,6 +77,8 @@ class Made:
     """The manifest of the whole, of which models take turns in memory; None where they cannot."""
     measured: Callable[[Path, Manifest], Manifest] = lambda folder, manifest: manifest
     """What a run of the verified bundle in the folder adds to its manifest."""
+    compared: int = 0
+    """Bytes of weights of the float model that `measured` runs beside the bundle; 0 where it runs none."""
     notes: tuple[str, ...] = ()
 
 

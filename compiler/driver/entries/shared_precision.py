@@ -66,6 +66,13 @@ class SharedPrecision:
         if request is not None and request.save is not None and self.made is not None:
             write_file(request.save, serialised(self.made.model.proto, request.save))
 
+    @property
+    def compared(self) -> int:
+        """Bytes of weights of the float model, which `measured` runs on samples; 0 where it has none."""
+        if self.made is None or self.made.data is None or self.made.split is None or self.texts is None:
+            return 0
+        return self.made.record.weight_bytes[0]
+
     def measured(self, folder: Path, manifest: Manifest) -> Manifest:
         """The manifest with how near the decoder in the folder is to the model as it was given, on samples. Raises Infeasible where that is
         not near enough."""
