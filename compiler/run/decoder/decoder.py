@@ -176,7 +176,6 @@ class Decoder:
         self.truncate(0)
 
     def truncate(self, length: int) -> None:
-<<<<<<< HEAD
         """The caches hold the first `length` tokens, as if the others had never been there. Raises UsageError for more than there are, and
         where states are replaced by every run for any other than none or all: what they were before is gone."""
         with self._turn:
@@ -187,12 +186,6 @@ class Decoder:
                 raise UsageError(what, help="fork the session before the tokens that may have to go, or reset it")
             if self._replaces and not length:
                 self._own.clear(states=True)
-=======
-        """The caches hold the first `length` tokens, as if the others had never been there. Raises UsageError for more than there are."""
-        with self._turn:
-            if not (isinstance(length, Integral) and 0 <= length <= self.length):
-                raise UsageError(f"the caches hold {count(self.length, 'token')}: they cannot be cut to {length!r}")
->>>>>>> 59b4f26f (Count weights for every entry that has them for itself)
             self.length = length
 
     def fork(self) -> Decoder:
