@@ -146,7 +146,7 @@ class UserPassError(UserError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """ "did you mean 'cpu'?", or the known names when none is close, or ""."""
     names = sorted(known)
-    close = get_close_matches(word, names, n=1)
+    close = get_close_matches(str(word), names, n=1)  # Python passes anything
     if close:
         return f"did you mean '{close[0]}'?"
     return f"known: {', '.join(names[:20])}{', …' if len(names) > 20 else ''}" if names else ""

@@ -141,7 +141,7 @@ class Attempt:
         """The bundle, published; or the refusal, the judgement, the fault or the limit for which it was not. Raises VerifyError where it
         is not verified as required, TooMuchMemory before anything is written where that would take more than is allowed."""
         if self.verify or self.alone:
-            check_memory_of(planned.compiled, planned.arena.arena.mapped, verify=self.verify)
+            check_memory_of(planned.compiled, planned.work.target, planned.arena.arena.mapped, verify=self.verify)
         with self.job.clock.stage("emit and verify" if self.verify else "emit"), stage(self.out, claims_bundle) as staged:
             notes: list[str] = []
             if self.signing is not None:

@@ -37,6 +37,10 @@ Places = tuple[tuple[int, int], ...]
 """(offset, bytes) of the parts of one packed form."""
 
 
+class NotKept(UsageError):
+    """A budget for resident weights that sessions exceed."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Found:
     """Weights of one segment."""
@@ -55,7 +59,7 @@ def map_weights(folder: Path, manifest: Manifest, budget: int, target: Target) -
     """The manifest, to be written, of the bundle in `folder`, whose sessions hold at most `budget` bytes of weights of their own, all that
     are open at the same time together.
 
-    Raises UsageError with the smallest budget that can be kept, where this one cannot."""
+    Raises NotKept with the smallest budget that can be kept, where this one cannot."""
     segments = {segment.file: segment for view in views(manifest) for segment in view.segments}
     with tempfile.TemporaryDirectory(prefix="autoglmc-") as scratch:
         pool = Path(scratch) / "packed.bin"
@@ -67,7 +71,7 @@ def map_weights(folder: Path, manifest: Manifest, budget: int, target: Target) -
         least = max(sum(one.own for one in group) + max((form for one in group for form in one.sizes), default=0) for group in together)
         if budget < least:
             what = f"{size(budget)} of resident weights cannot be kept: sessions hold {size(least)} of their own while they are loaded"
-            raise UsageError(what, where="--resident", help=f"--resident {least} (bytes) is the smallest that can")
+            raise NotKept(what, where="--resident", help=f"--resident {least} (bytes) is the smallest that can")
         chosen = frozenset[Places]()
         for group in together:
             chosen = _chosen(group, budget, chosen)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from ...passes.place.segment import Segment
 from ...targets.dtypes import DTYPE, packed_bytes
-from ..bundle.weights import LARGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,18 +14,24 @@ class Held:
     """Bytes that one inference holds of a memory at once."""
 
     weights: int = 0
-    """Of the segments that read them from it, as they are stored; copies that lie there in all runs."""
+    """Of the segments that read them from it, as their runtimes hold them (session_weights.py); copies that lie there in all runs."""
     working: int = 0
     """The most that the inner tensors of one segment take there, and weights on their way."""
     arena: int = 0
     """Where the host has its activations: the tensors between segments, in whole pages."""
     loading: int = 0
-    """Weights that are there a second time while a bundle is loaded: those of the largest segment, as its runtime makes its own form of
-    them. Measured with onnxruntime, 0.1 to 1.0 times (benchmarks/load_memory.py)."""
+    """Weights that are there a second time while a bundle is loaded, as a runtime makes its own form of them (session_weights.py)."""
     runtime: int = 0
     """Of the runtimes themselves, where it was measured: `memory base …` of a calibration, which may be negative."""
     mapped: int = 0
     """Weights beyond those that may be resident: read where the bundle's file is mapped, whose pages the system takes back as it needs."""
+    shared: int = 0
+    """Of the weights, those that further sessions read in the same place."""
+
+    @property
+    def own(self) -> int:
+        """Of the weights, those that every session has for itself."""
+        return max(0, self.weights - self.shared)
 
     @property
     def while_loading(self) -> int:
@@ -36,20 +41,6 @@ class Held:
     @property
     def total(self) -> int:
         return max(0, self.runtime + self.weights + self.working + self.arena)
-
-
-TABLES = frozenset({"Gather", "GatherElements", "GatherND"})
-"""Operators that read their first operand as a file has it."""
-
-
-def packable(segments: Iterable[Segment]) -> list[int]:
-    """Bytes of the weights of which a session may hold a form of its own, once for each segment: all but small ones and tables."""
-    found = []
-    for segment in segments:
-        read = {name for node in segment.part.nodes for k, name in enumerate(node.reads) if k or node.operator not in TABLES}
-        sizes = (packed_bytes(DTYPE.get(one.data_type, ""), one.dims) or 0 for one in segment.constants if one.name in read)
-        found += [size for size in sizes if size >= LARGE]
-    return found
 
 
 def weight_bytes(segments: Iterable[Segment]) -> int:

@@ -11,8 +11,9 @@ from dataclasses import replace
 from ...passes.place.segment import Segment
 from ...targets.calibration import MemoryModel
 from ...targets.model import Target
-from .held import Held, weight_bytes
+from .held import Held
 from .memory_needs import held_inside, held_weights, needs_of
+from .session_weights import session_weights
 
 
 def measured_memory(held: Held, here: Sequence[Segment], read: Sequence[Segment], target: Target, *, planned: bool = False) -> Held:
@@ -25,12 +26,15 @@ def measured_memory(held: Held, here: Sequence[Segment], read: Sequence[Segment]
         return held
     needs = {name: needs_of(_of(name, here), _of(name, read), target) for name in models}
     working = working_factor(here, target)
-    extra = sum(held_weights(needs[name], model) - weight_bytes(_of(name, read)) for name, model in models.items())
+    counted = {name: session_weights(_of(name, read), target) for name in models}
+    extra = sum(held_weights(needs[name], model) - counted[name].own - counted[name].shared for name, model in models.items())
+    shared = sum(one.shared for one in counted.values())  # what was measured is private
     inside = [held_inside(needs[name], model) for name, model in models.items()]
     inside += [float(segment.internal_peak) for segment in here if segment.device not in models]
     return replace(
         held,
         weights=max(0, int(held.weights + extra)),
+        shared=max(0, held.shared - shared),
         working=int(held.working * working if planned else max(inside)),
         arena=int(held.arena * working),
         runtime=int(sum(model.base for model in models.values())),

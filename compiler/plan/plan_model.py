@@ -27,6 +27,7 @@ from .emitted_plan import emitted_plan
 from .forced import contradiction, forced_by_limits
 from .limits import OF_TIME, broken, limit_records, loading_notes
 from .predict import Predictions, predict
+from .resident_limit import unmapped
 from .segment_times import SegmentTime
 from .segments import Compiled
 from .uncosted import cost_lines, emitted_parts, unproven_without
@@ -90,7 +91,7 @@ def plan_work(loaded: LoadedModel, work: Work, stage: Stage, options: PassOption
     breaking: PlannedModel | None = None
     try:
         planned = _carry_out(loaded, work, stage, options, after)
-        problem = broken(planned.limits)
+        problem = broken(planned.limits) or unmapped(planned.compiled, work.target)
         if problem is None:
             assert work.placement is not None
             return replace(

@@ -13,6 +13,7 @@ from ...targets.model import Device, Memory, Target
 from .held import Held, weight_bytes
 from .measured_memory import measured_memory
 from .segments import Compiled
+from .session_weights import session_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ def held_by_memory(compiled: Compiled, target: Target, arena: int) -> dict[str, 
     for memory in target.memories:
         here = [s for s in compiled.segments if home_memory(target, s.device).name == memory.name]
         read = [s for s in compiled.segments if weights_memory(target, s.device).name == memory.name]
-        held = _held(memory.name, here, read, compiled, arena if memory.name == home else 0)
+        held = _held(memory.name, here, read, compiled, target, arena if memory.name == home else 0)
         if here or read or held.working or held.weights or memory.name == home:
             planned = compiled.memories.working is not None
             found[memory.name] = _resident(measured_memory(held, here, read, target, planned=planned), memory, read)
@@ -121,15 +122,19 @@ def _resident(held: Held, memory: Memory, read: Sequence[Segment]) -> Held:
         return held
     largest = max((packed_bytes(DTYPE.get(one.data_type, ""), one.dims) or 0 for segment in read for one in segment.constants), default=0)
     stored, weights = weight_bytes(read), min(held.weights, memory.resident)
-    return replace(held, weights=weights, loading=min(held.loading, largest), mapped=max(stored - weights, 0))
+    kept, mapped = min(held.shared, weights), max(stored - weights, 0)
+    return replace(held, weights=weights, shared=kept, loading=min(held.loading, largest), mapped=mapped)
 
 
-def _held(name: str, here: Sequence[Segment], read: Sequence[Segment], compiled: Compiled, arena: int) -> Held:
+def _held(name: str, here: Sequence[Segment], read: Sequence[Segment], compiled: Compiled, target: Target, arena: int) -> Held:
     """Bytes of one memory as the plan has them; `here`, `read`: the segments with their activations, and their weights, in it."""
     planned = compiled.memories
     working = max((s.internal_peak for s in here), default=0) if planned.working is None else planned.working.get(name, 0)
-    loading = max((weight_bytes([s]) for s in read if s in here), default=0)
-    return Held(weight_bytes(read) + planned.resident.get(name, 0), working, arena=arena, loading=loading)
+    weights, copies = session_weights(read, target), planned.resident.get(name, 0)
+    if name in stores(target):  # they lie there once, whoever reads them
+        return Held(weight_bytes(read) + copies, working, shared=weight_bytes(read), arena=arena)
+    loading = session_weights([s for s in read if s in here], target).loading
+    return Held(weights.own + weights.shared + copies, working, shared=weights.shared, arena=arena, loading=loading)
 
 
 def stores(target: Target) -> frozenset[str]:

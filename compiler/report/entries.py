@@ -50,6 +50,8 @@ def print_entries(facts: Facts, verbose: bool = False) -> None:
         say(screen, "links", map(link_line, facts["links"]))
     if facts["limits"]:
         say(screen, "limits", [_limit(limit) for limit in facts["limits"]])
+    if facts["memory"]:
+        say(screen, "memory", [memory_line(one) for one in facts["memory"]])
     if facts["phases"] is not None:
         say(screen, "phases", phase_lines(facts["phases"]))
     parts = " + ".join(f"{package[part]:,} {part}" for part in ("weights", "segments", "compiled", "manifest") if package[part])
@@ -110,6 +112,20 @@ def _appended(entries: Facts) -> Iterator[str]:
     if each:
         sizes = ", ".join(f"{name} {size(found)}" for name, found in each.items())
         yield f"attention there does not write them: the session puts the new rows behind the others, after a run of {sizes}"
+
+
+def memory_line(one: Facts) -> str:
+    """A memory with all entries loaded, term by term."""
+    own = {name: bytes for name, bytes in one["own"].items() if bytes}
+    several = len(own) > 1
+    terms = [f"{size(bytes)} weights{f' of {name}' if several else ''}" for name, bytes in own.items()]
+    if sum(own.values()) + one["shared"] != one["weights"]:  # --resident
+        terms = [f"{size(one['weights'])} weights at most"]
+    elif one["shared"]:
+        terms.append(f"{size(one['shared'])} {'read in one place' if several else 'weights that are read where they are'}")
+    named = {"arena": "arena", "working": "inside a segment", "runtime": "runtime"}
+    terms += [f"{size(one[term])} {what}" for term, what in named.items() if one[term]]
+    return f"{one['name']}: {size(one['running'])} in a run = {' + '.join(terms)}; up to {size(one['loading'])} while loaded"
 
 
 def link_line(link: Facts) -> str:

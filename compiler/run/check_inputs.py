@@ -14,8 +14,7 @@ from ..quantities import count
 
 def check_inputs(manifest: Manifest, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The inputs as arrays; raises UsageError naming what is missing, unknown, or of another dtype or shape."""
-    import numpy
-
+    check_mapping(inputs)
     pasts = {state.past for state in manifest.states}
     wanted = {value.name: value for value in manifest.model.inputs if value.name not in pasts}
     unknown = [name for name in inputs if name not in wanted]
@@ -31,13 +30,30 @@ def check_inputs(manifest: Manifest, inputs: Mapping[str, Any]) -> dict[str, Any
         if value.slot is None:
             checked[name] = inputs[name]
             continue
-        array = numpy.asarray(inputs[name])
+        array = array_of(name, inputs[name])
         if array.dtype != numpy_dtype(value.dtype) or array.shape != value.shape:
             got = f"{array.dtype}{list(array.shape)}"
             takes = f"{numpy_dtype(value.dtype)}{_shape(value)}"
             raise UsageError(f"input {name!r} is {got}, the bundle takes {takes}", help=_advice(array, value))
         checked[name] = array
     return checked
+
+
+def check_mapping(inputs: object) -> None:
+    """Raises UsageError for inputs that are not given by name."""
+    if not isinstance(inputs, Mapping):
+        what = f"inputs are a mapping from names to arrays, not {type(inputs).__name__}"
+        raise UsageError(what, help='for example {"input_ids": ids}')
+
+
+def array_of(name: str, value: Any) -> Any:
+    """The value as an array. Raises UsageError for one that is none, such as rows of several lengths."""
+    import numpy
+
+    try:
+        return numpy.asarray(value)
+    except (ValueError, TypeError) as problem:
+        raise UsageError(f"input {name!r} is no array: {problem}", help="give a numpy array") from None
 
 
 def not_finite(requests: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, cast
+
+from ..bundle.manifest import Manifest
+from ..devices.adapter import Port
+from ..devices.views import view_at
 
 Spans = tuple[tuple[float, float], ...]
 
@@ -53,3 +57,24 @@ class About:
     emulated: tuple[str, ...]
     copied: tuple[str, ...]
     narrow: tuple[str, ...]
+
+
+def plain(value: Any) -> Any:
+    """A value that a runtime passed by name, as numpy or Python has it."""
+    from ..devices.ort_values import to_plain
+
+    return to_plain(value)
+
+
+def written(
+    manifest: Manifest, slots: Sequence[Port], ranges: Mapping[int, Sequence[int]], index: int, named: Mapping[str, Any]
+) -> Iterator[tuple[str, str, Any]]:
+    """(tensor, device, value) of what a step of the schedule has just written. ranges: by step, slots that lie inside of its own."""
+    step = manifest.schedule[index]
+    if step.segment is not None:
+        segment = manifest.segments[step.segment]
+        for port in segment.outputs:
+            yield port.tensor, segment.device, plain(named[port.tensor]) if port.slot is None else view_at(slots[port.slot])
+    for k in ranges.get(index, ()):
+        slot = manifest.arena.slots[k]
+        yield slot.tensor, slot.device, view_at(slots[k])

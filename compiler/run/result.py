@@ -198,7 +198,7 @@ def _step(manifest: Manifest, index: int, times: Sequence[float], session: Sessi
         segment = manifest.segments[step.segment]
         runtime = runtime_of(segment, session.emulated)
         what, device, hardware = f"run {segment.index}", segment.device, session.devices[segment.index]
-        bound, copied = session.traffic(segment.index)
+        bound, copied = _traffic(manifest, segment, session.copied)
     else:
         assert step.source is not None and step.destination is not None
         source, destination = manifest.arena.slots[step.source], manifest.arena.slots[step.destination]
@@ -214,3 +214,10 @@ def _step(manifest: Manifest, index: int, times: Sequence[float], session: Sessi
         best=min(times),
         median=statistics.median(times),
     )
+
+
+def _traffic(manifest: Manifest, segment: SegmentRecord, copied: Sequence[str]) -> tuple[int, int]:
+    """Bytes that a segment reads and writes in place, and those copied for it. copied: those of which all are."""
+    slots = manifest.arena.slots
+    total = sum(packed_bytes(slots[port.slot]) for port in (*segment.inputs, *segment.outputs) if port.slot is not None)
+    return (0, total) if f"{segment.index} ({segment.device})" in copied else (total, 0)

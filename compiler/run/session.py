@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import partial
 from pathlib import Path
 from time import perf_counter
+from types import TracebackType
 from typing import Any
 
 from ..activity import Limits, Line, doing, limited, unwatched_seconds
@@ -15,7 +17,7 @@ from ..bundle.manifest import Manifest
 from ..bundle.packed import files_for, folder_of
 from ..bundle.plan_records import SegmentRecord
 from ..devices.adapter import Adapter, Haltable, LoadedSegment, Port, Rebindable, Remarking, StandIn
-from ..devices.views import packed_bytes, view_at
+from ..devices.views import view_at
 from ..errors import BundleError, UsageError
 from .arena_memory import ArenaMemory
 from .check_inputs import check_inputs
@@ -23,7 +25,7 @@ from .choose_adapters import choose_adapters, find_blob
 from .generation import NOT_MOVED, Generation, StepCall, made_by_steps, ports_of, slots_at, step_words
 from .give_back import give_back
 from .in_place import Apart, check_caches, results_over_inputs, unproved
-from .outputs import About, Outputs, Spans
+from .outputs import About, Outputs, Spans, plain, written
 from .resident import measure_resident
 from .shared_addresses import shared_addresses
 from .turn import Turn
@@ -38,7 +40,8 @@ class Session:
     """A loaded bundle, for as many runs as wanted. Memory and sessions are made once, here.
 
     `run` and `run_many` may be called from any thread: the arena holds one request at a time, so a call waits until the one before is done.
-    `put`, `run_step`, `get` and `view` work on what lies in the arena between calls; they are for one thread at a time.
+    `put`, `run_step`, `get` and `view` work on what lies in the arena between calls; they are for one thread at a time. With `with` it is
+    closed at the end.
 
     Attributes: `devices` (which really runs each segment), `emulated`, `native`, `narrow` and `copied` (segments, as "0 (npu)": on the CPU
     in place of their device; on another runtime than onnxruntime's CPU; in a narrower dtype; with their tensors copied), `not_run` (the
@@ -88,12 +91,6 @@ class Session:
         self._about = About(self.emulated, self.copied, self.narrow)
         self._beats = Line(f"running the bundle for {self.manifest.target.name}", step_words(self.manifest), self._size)
 
-    def traffic(self, index: int) -> tuple[int, int]:
-        """Bytes that a segment reads and writes in place, and those copied for it."""
-        record = self.manifest.segments[index]
-        total = sum(packed_bytes(self._slots[p.slot]) for p in (*record.inputs, *record.outputs) if p.slot is not None)
-        return (0, total) if self._segments[index].copies else (total, 0)
-
     def run(self, inputs: Mapping[str, Any], observe: Observe | None = None, *, time_limit: float | None = None) -> Outputs:
         """One request. Raises UserError for inputs that are not the model's, BundleError where a runtime fails or writes elsewhere.
 
@@ -130,7 +127,8 @@ class Session:
             self._beats.numbers[self._beats.at], begin = first + index, perf_counter()
             call(named)
             yield begin, perf_counter()
-            self._show(index, named, observe)
+            for tensor, device, value in written(self.manifest, self._slots, self._ranges, index, named):
+                observe(tensor, device, value)
 
     def line(self) -> Line:
         """Says to whoever watches this process what a thread of its own runs."""
@@ -190,12 +188,27 @@ class Session:
         made._named, made._turn, made._beats = {}, Turn(), self.line()
         return made
 
+    def close(self) -> None:
+        """Ends what its runtimes hold, and gives the arena back. It cannot be used any more, and may be closed again."""
+        if self._turn.close():
+            self.generations.clear()
+            self._segments, self._memory, self._slots = [], [], []
+            give_back()
+
+    def __enter__(self) -> Session:
+        self._turn.check_open()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
     def abandon(self) -> None:
         """A thread that could not be stopped still runs a segment: from now on every use is a BundleError."""
         self.generations.clear()
 
     @property
     def _first(self) -> Generation:
+        self._turn.check_open()
         if not self.generations:
             raise BundleError("a segment of this session still runs, and could not be stopped", help="load the bundle again")
         return self.generations[0]
@@ -230,9 +243,12 @@ class Session:
 
     def view(self, tensor: str, device: str) -> Any:
         """The tensor where `device` binds it, in the arena itself: what is written there is read by the next step."""
+        self._turn.check_open()
         for slot, at in zip(self.manifest.arena.slots, self._slots, strict=True):
             if slot.tensor == tensor and device in (slot.device, *slot.aliases):
-                return view_at(at)
+                found = view_at(at)
+                weakref.finalize(found.base, len, self._memory)  # the arena outlives every view of these bytes
+                return found
         raise UsageError(f"{device} binds no tensor {tensor!r} in the arena")
 
     def place(self, generation: Generation, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -258,7 +274,7 @@ class Session:
 
     def take(self, generation: Generation, named: Mapping[str, Any], marks: Sequence[float] | Spans) -> Outputs:
         """Copies of the outputs, once every step has run."""
-        values = {name: _plain(named[name]) if view is None else view.copy() for name, view in generation.outputs}
+        values = {name: plain(named[name]) if view is None else view.copy() for name, view in generation.outputs}
         return Outputs(values, self._about, marks)
 
     def _load(self, segment: SegmentRecord, adapter: Adapter, slots: Sequence[Port]) -> LoadedSegment:
@@ -281,19 +297,3 @@ class Session:
         if not isinstance(loaded, Rebindable):
             return self._load(record, self._adapters[index], slots)
         return loaded.again(ports_of(record.inputs, slots, self._dtypes), ports_of(record.outputs, slots, self._dtypes))
-
-    def _show(self, index: int, named: Mapping[str, Any], observe: Observe) -> None:
-        step, slots = self.manifest.schedule[index], self.manifest.arena.slots
-        if step.segment is not None:
-            segment = self.manifest.segments[step.segment]
-            for port in segment.outputs:
-                value = _plain(named[port.tensor]) if port.slot is None else view_at(self._slots[port.slot])
-                observe(port.tensor, segment.device, value)
-        for k in self._ranges.get(index, ()):
-            observe(slots[k].tensor, slots[k].device, view_at(self._slots[k]))
-
-
-def _plain(value: Any) -> Any:
-    from ..devices.ort_values import to_plain
-
-    return to_plain(value)

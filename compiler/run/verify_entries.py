@@ -20,8 +20,8 @@ from ..verify.decoder.verify_replaced import verify_replaced
 from ..verify.report import VerifyReport
 from ..verify.verifiable import Verifiable
 from ..verify.verify import check_same_model, verify
+from .decoder.decoder import Decoder
 from .decoder.linked import Linked
-from .decoder.one_open import OneOpen
 from .decoder.recurrent import Recurrent
 
 
@@ -128,7 +128,8 @@ def verify_steps(
 ) -> Mapping[str, VerifyReport]:
     """A bundle with states, step by step: a report for each entry."""
     if manifest.states[0].length:
-        return verify_decoder(source, manifest, OneOpen(folder, manifest, emulate=True, resident=ANY), emulate=emulate, tell=tell)
+        decoder = Decoder(folder, manifest, emulate=True, resident=ANY, one_open=True)
+        return verify_decoder(source, manifest, decoder, emulate=emulate, tell=tell)
     return verify_replaced(source, manifest, Recurrent(folder, manifest, emulate=True, resident=ANY), emulate=emulate, tell=tell)
 
 

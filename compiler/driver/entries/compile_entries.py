@@ -37,6 +37,7 @@ from .faster_way import faster_way
 from .publish_entries import Judging, Made, Wrapping, publish_entries
 from .result import EntriesResult
 from .shared_precision import shared_precision
+from .whole_limits import about_entry, with_whole_limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +113,8 @@ def compile_entries(
             if kept.fixed is None:
                 own["shapes"] = sizes[name]
             make, place = partial(compile_model, target=machine, **common, **own), Path(scratch) / name
-            results[name] = make(model=source, output=place) if kept.fixed is None else faster_way(kept.fixed.steps[name], make, place)
+            with about_entry(name, len(entries) if kept.states else 1):
+                results[name] = make(model=source, output=place) if kept.fixed is None else faster_way(kept.fixed.steps[name], make, place)
         judging = Judging(verify, emulate, required)
         axes = None if kept.fixed is None else kept.fixed.axes
         parts = parts_of(entries, results, kept.fixed)
@@ -123,8 +125,9 @@ def compile_entries(
             states=kept.states,
             axes=axes,
             dtype="" if state is None else state.dtype,
-            finish=shared.told,
+            finish=lambda manifest: with_whole_limits(shared.told(manifest), results, machine) if kept.states else shared.told(manifest),
             measured=shared.measured,
+            compared=shared.compared,
             notes=shared.notes,
         )
         check_memory_of_entries(made, verify=verify)

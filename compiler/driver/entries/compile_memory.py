@@ -9,11 +9,13 @@ from math import inf
 
 from ....passes.mapped.spill import SpillFailed, in_memory, spilling
 from ....targets.dtypes import DTYPE, packed_bytes
+from ....targets.model import Target
 from ...activity import limits
 from ...errors import UserError
 from ...free_memory import container_room
-from ...plan.held import packable, weight_bytes
+from ...plan.held import weight_bytes
 from ...plan.segments import Compiled
+from ...plan.session_weights import session_weights
 from ...run.give_back import give_back
 from ...run.resident import status_bytes
 from ...verify.memory_ahead import (
@@ -55,9 +57,9 @@ def check_memory(ahead: Callable[[int, bool], Sequence[MemoryAhead]], *, verify:
         check_group_ahead(found, held, room, verify=verify)
 
 
-def check_memory_of(compiled: Compiled, arena: int, *, verify: bool) -> None:
+def check_memory_of(compiled: Compiled, target: Target, arena: int, *, verify: bool) -> None:
     """Of writing and verifying one plan. arena: its bytes."""
-    sizes = sizes_of(compiled, arena)
+    sizes = sizes_of(compiled, target, arena)
 
     def ahead(held: int, files: bool) -> tuple[MemoryAhead, ...]:
         temporary = arrays_in_files(sizes, SETS) if files and verify else 0
@@ -66,13 +68,13 @@ def check_memory_of(compiled: Compiled, arena: int, *, verify: bool) -> None:
     check_memory(ahead, verify=verify)
 
 
-def sizes_of(compiled: Compiled, arena: int) -> PlannedSizes:
+def sizes_of(compiled: Compiled, target: Target, arena: int) -> PlannedSizes:
     """What of a plan decides how much memory writing and verifying the bundle takes. arena: its bytes."""
     tensors = compiled.tensors
     constants = [packed_bytes(DTYPE.get(one.data_type, ""), one.dims) or 0 for segment in compiled.segments for one in segment.constants]
     return PlannedSizes(
         weights=weight_bytes(compiled.segments),
-        packed=sum(packable(compiled.segments)),
+        packed=session_weights(compiled.segments, target).own,
         largest=max(constants, default=0),
         activations=arena + max((segment.internal_peak for segment in compiled.segments), default=0),
         given=sum(tensors[name].bytes or 0 for name in compiled.graph_inputs),

@@ -35,7 +35,7 @@ from .linked_shapes import Sized
 from .publish_entries import Judging, Made, Wrapping, publish_entries
 from .result import EntriesResult
 from .several_models import SeveralModels, link_plans, readers_of, several_models, sized_models, steps_of
-from .whole_limits import with_whole_limits
+from .whole_limits import about_entry, in_turn, with_whole_limits
 
 Compile = Callable[..., CompileResult]
 """Of an entry's name, its model, what it keeps, and options of its own."""
@@ -83,7 +83,8 @@ def compile_models(
             tell(f"entry {name}")
             common = {**options, **own, "kept": kept, "whole": False, "emulate": emulate, "progress": progress}
             make, place = partial(compile_model, target=machine, **common), Path(scratch) / name
-            return faster_way(model, make, place) if isinstance(model, FixedModel) else make(model=model, output=place)
+            with about_entry(name, len(given.sources)):
+                return faster_way(model, make, place) if isinstance(model, FixedModel) else make(model=model, output=place)
 
         made = _made(given, asked, fixed, compiled, {"verify": verify, "require_verified": judging.required}, machine)
         check_memory_of_entries(made, verify=verify)
@@ -126,6 +127,7 @@ def _made(
         links=plans,
         sources=given.sources,
         finish=lambda manifest: with_whole_limits(manifest, results, machine),
+        in_turn=lambda manifest: in_turn(manifest, results, machine),
     )
 
 

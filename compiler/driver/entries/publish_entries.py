@@ -18,7 +18,7 @@ from ...bundle.signature import SigningKey
 from ...bundle.verification_record import NOT_ASKED
 from ...emit.join_entries import Part, join_entries
 from ...emit.join_links import LinkPlan
-from ...emit.map_weights import map_weights
+from ...emit.map_weights import NotKept, map_weights
 from ...emit.package import write_manifest
 from ...errors import VerifyError
 from ...load.source import Source
@@ -73,8 +73,12 @@ class Made:
     """All models by name, where there are several."""
     finish: Callable[[Manifest], Manifest] = lambda manifest: manifest
     """What is changed in the manifest of the whole before it is written."""
+    in_turn: Callable[[Manifest], Manifest | None] = lambda manifest: None
+    """The manifest of the whole, of which models take turns in memory; None where they cannot."""
     measured: Callable[[Path, Manifest], Manifest] = lambda folder, manifest: manifest
     """What a run of the verified bundle in the folder adds to its manifest."""
+    compared: int = 0
+    """Bytes of weights of the float model that `measured` runs beside the bundle; 0 where it runs none."""
     notes: tuple[str, ...] = ()
 
 
@@ -91,7 +95,7 @@ def publish_entries(
             manifest = write_manifest(staged.folder, made.finish(structs.replace(joined, model=model)))
         if wrapping.resident is not None:
             with clock.stage("pack weights"):
-                manifest = write_manifest(staged.folder, map_weights(staged.folder, manifest, wrapping.resident, wrapping.target))
+                manifest = write_manifest(staged.folder, _mapped(made, staged.folder, manifest, wrapping.resident, wrapping.target))
         reports: dict[str, VerifyReport | str] = {name: result.verification for name, result in made.results.items()}
         if made.states and judging.verify:
             with clock.stage("verify steps"):
@@ -117,6 +121,18 @@ def publish_entries(
         seconds=clock.seconds,
         notes=tuple(filter(None, notes)),
     )
+
+
+def _mapped(made: Made, folder: Path, manifest: Manifest, budget: int, target: Target) -> Manifest:
+    """The manifest with weights that stay in their file. Where sessions of all models at once hold more than the budget, models take turns.
+    Raises as `map_weights`."""
+    try:
+        return map_weights(folder, manifest, budget, target)
+    except NotKept:
+        in_turn = made.in_turn(manifest) if manifest.phases is None else None
+        if in_turn is None:
+            raise
+        return map_weights(folder, in_turn, budget, target)
 
 
 def _judged(source: Source, folder: Path, judging: Judging, tell: Callable[[str], None]) -> Mapping[str, VerifyReport]:

@@ -18,7 +18,7 @@ from ...run.bundle import Bundle
 from ...verify.report import VerifyReport
 from ...verify.verdicts import elsewhere
 from ..result import CompileResult, precision_facts, summary
-from .whole_limits import WHOLE
+from .whole_limits import WHOLE, whole_memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +78,7 @@ def summary_of(result: EntriesResult) -> dict[str, Any]:
         "states": to_builtins(manifest.states),
         "links": to_builtins(manifest.links),
         "limits": _limits(manifest),
+        "memory": _memory(result),
         "arena": {"bytes": max(plan.arena.total for plan in plans), "states": _kept(result)},
         "package": {"bytes": sum(whole.values()), **whole},
         "precision": None if manifest.precision is None else precision_facts(manifest.precision),
@@ -94,8 +95,27 @@ def _kept(result: EntriesResult) -> int:
 
 
 def _limits(manifest: Manifest) -> list[dict[str, Any]]:
-    """Of a bundle of several models, those that are about all of them together."""
-    return [to_builtins(limit) for limit in manifest.limits if limit.kind in WHOLE] if manifest.models else []
+    """Those that are about all entries together, of a bundle whose session has all of them."""
+    return [to_builtins(limit) for limit in manifest.limits if limit.kind in WHOLE] if manifest.models or manifest.states else []
+
+
+def _memory(result: EntriesResult) -> list[dict[str, Any]]:
+    """Of a session that has all entries loaded, the terms of every memory; [] where each entry has a session of its own."""
+    if not (result.manifest.models or result.manifest.states):
+        return []
+    target = next(iter(result.results.values())).work.target
+    models = {entry.name: entry.model or "" for entry in result.manifest.entries}
+    whole = whole_memory(result.results, models, target)
+    return [
+        {
+            "name": name,
+            "own": {entry: one.predicted.held[name].own for entry, one in result.results.items() if name in one.predicted.held},
+            **{term: getattr(held, term) for term in ("weights", "shared", "mapped", "arena", "working", "runtime")},
+            "running": held.total,
+            "loading": held.while_loading,
+        }
+        for name, held in whole.held.items()
+    ]
 
 
 def _appended(plan: Manifest) -> int:

@@ -66,13 +66,20 @@ class SharedPrecision:
         if request is not None and request.save is not None and self.made is not None:
             write_file(request.save, serialised(self.made.model.proto, request.save))
 
+    @property
+    def compared(self) -> int:
+        """Bytes of weights of the float model, which `measured` runs on samples; 0 where it has none."""
+        if self.made is None or self.made.data is None or self.made.split is None or self.texts is None:
+            return 0
+        return self.made.record.weight_bytes[0]
+
     def measured(self, folder: Path, manifest: Manifest) -> Manifest:
         """The manifest with how near the decoder in the folder is to the model as it was given, on samples. Raises Infeasible where that is
         not near enough."""
         made, texts = self.made, self.texts
         if made is None or made.data is None or made.split is None or texts is None or manifest.precision is None:
             return manifest
-        decoder = Decoder(folder, manifest, emulate=True)
+        decoder = Decoder(folder, manifest, emulate=True, one_open=True)
         longest = max(decoder.entries.values(), key=lambda entry: entry.tokens or 0).name
 
         def run(sample: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -80,7 +87,8 @@ class SharedPrecision:
             return decoder.step(longest, {name: sample[name] for name in texts.stepped})
 
         samples = (texts.completed(sample) for sample in made.split.judged(made.data))
-        outputs = accuracy_of(run, self.source, samples, made.split.holds_out)
+        with decoder:
+            outputs = accuracy_of(run, self.source, samples, made.split.holds_out)
         if not outputs:
             raise UsageError("nothing that a step returns can be compared with the model", where=str(self.source), help="--no-verify")
         found = min(one.cosine for one in outputs)

@@ -3,52 +3,52 @@ entry runs at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from msgspec import structs
 
-from ....targets.cost import weights_memory
 from ....targets.model import Target
 from ...bundle.link_record import LinkRecord
 from ...bundle.manifest import LimitRecord, Manifest
 from ...bundle.phase_record import PhaseRecord, PhasesRecord
-from ...plan.held import Held, weight_bytes
+from ...errors import Infeasible
+from ...plan.held import Held
 from ...plan.limits import broken, limit_records
 from ...plan.predict import Predictions
 from ..result import CompileResult
 
 WHOLE = ("budget", "memory")
 """Of limits that are about the bundle as a whole."""
-HELP = "leave out an entry, make one of fewer tokens, or compile the models one by one"
+HELP = "leave out an entry, or make one of fewer tokens"
+RESIDENT = "; or --resident SIZE, with which entries share what kernels want of the weights"
 
 
 def whole_memory(
     results: Mapping[str, CompileResult], models: Mapping[str, str], target: Target, open_models: Collection[str] | None = None
 ) -> Predictions:
-    """Bytes of every memory. Of the weights, those of each model once (what runtimes make of them beside, for every entry); of the arena
-    and of what segments work in, the most that an entry takes. models: by entry.
+    """Bytes of every memory. Of the weights, those that a session has for itself for every entry, and those that sessions read in one place
+    once for each model; of the arena and of what segments work in, the most that an entry takes. models: by entry.
 
     open_models: those that are loaded, all by default. A memory that holds weights alone has those of all models at any time."""
     first, held = next(iter(results.values())).predicted, dict[str, Held]()
     for memory in target.memories:
-        plain: dict[str, int] = {}
+        shared: dict[str, int] = {}
         each = {
             name: found
             for name, result in results.items()
             if (found := result.predicted.held.get(memory.name)) is not None
             and (open_models is None or models[name] in open_models or memory.name in first.stores)
         }
-        more = 0
         for name, one in each.items():
-            segments = [s for s in results[name].compiled.segments if weights_memory(target, s.device).name == memory.name]
-            stored = min(weight_bytes(segments), one.weights)
-            more += one.weights - stored
-            plain[models[name]] = max(plain.get(models[name], 0), stored)
+            shared[models[name]] = max(shared.get(models[name], 0), one.shared)
         if each:
-            weights = sum(plain.values()) + more
+            together = sum(shared.values())
+            weights = together + sum(one.own for one in each.values())
             held[memory.name] = Held(
                 weights=weights if memory.resident is None else min(weights, memory.resident),
+                shared=together if memory.resident is None else min(together, memory.resident),
                 working=max(one.working for one in each.values()),
                 arena=max(one.arena for one in each.values()),
                 loading=max(one.loading for one in each.values()),
@@ -84,9 +84,32 @@ def with_whole_limits(manifest: Manifest, results: Mapping[str, CompileResult], 
         problem, said = broken(tuple(found.values())), f"with models in memory one after the other ({', '.join(each)})"
     if problem is not None:
         problem.message = f"{said}: {problem.message}"
-        problem.help = f"this plan takes {int(problem.demand):,} B; {HELP}"
+        shareable = any(memory.resident is None and held.own for memory in target.memories if (held := at_once.held.get(memory.name)))
+        problem.help = f"this plan takes {int(problem.demand):,} B; {HELP}{RESIDENT if shareable else ''}"
         raise problem
     return _with_limits(structs.replace(manifest, phases=phases), found)
+
+
+def in_turn(manifest: Manifest, results: Mapping[str, CompileResult], target: Target) -> Manifest | None:
+    """The manifest, whose models take turns although the target's limits would not ask for it; None where they cannot."""
+    models = {entry.name: entry.model or "" for entry in manifest.entries}
+    open_in = turns(manifest.links, tuple(dict.fromkeys(models.values())))
+    if not open_in:
+        return None
+    each = {names[0]: whole_memory(results, models, target, names) for names in open_in}
+    return structs.replace(manifest, phases=_phases(whole_memory(results, models, target), each))
+
+
+@contextmanager
+def about_entry(name: str, entries: int) -> Iterator[None]:
+    """Says of a limit that an entry breaks by itself that what would do for it need not do for all of them."""
+    try:
+        yield
+    except Infeasible as problem:
+        if entries > 1 and problem.resource.split()[0] in WHOLE:
+            enough = f"that is enough for the entry '{name}' alone, and all entries together take more"
+            problem.help = f"{problem.help}; {enough}" if problem.help else f"the entry '{name}' breaks it by itself"
+        raise
 
 
 def _limits(target: Target, times: Sequence[Predictions]) -> dict[tuple[str, str], LimitRecord]:

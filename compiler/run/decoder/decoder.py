@@ -12,11 +12,12 @@ from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from copy import copy
 from numbers import Integral
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from ...bundle.entries import entry_named, entry_view
 from ...bundle.manifest import EntryRecord, Manifest
-from ...devices.views import numpy_dtype
+from ...bundle.state_record import CACHE_LENGTH
 from ...errors import UsageError
 from ...inputs.token_parts import first_of, part_of
 from ...quantities import count
@@ -25,7 +26,9 @@ from ..generation import of_caller, slots_at
 from ..session import Session
 from ..turn import Turn
 from .caches import Caches, replaces
-from .entry_run import EntryRun, Loaded, all_beside, of_entries
+from .entry_run import EntryRun, Opener
+from .given_tokens import given_tokens
+from .opened import Opened, Ran, opened
 from .sampling import Sampling
 from .token_rows import fill_up
 from .tokens import OwnTokens, Tokens, token_ids
@@ -34,7 +37,7 @@ from .tokens import OwnTokens, Tokens, token_ids
 class Decoder:
     """Every entry of a bundle loaded, all in one arena. `length` tokens are in the caches.
 
-    Calls from several threads wait for each other."""
+    Calls from several threads wait for each other. With `with` it is closed at the end."""
 
     def __init__(
         self,
@@ -44,31 +47,39 @@ class Decoder:
         emulate: bool = False,
         recompile: bool = False,
         resident: int | None = None,
-        loaded: Loaded | None = None,
+        one_open: bool = False,
+        loaded: Opened | None = None,
     ) -> None:
-        """Raises UsageError for a bundle without caches, and what loading its segments raises; `loaded`: its entries, where they are, each
-        of which may be loaded when it is looked up."""
+        """Raises UsageError for a bundle without caches, and what loading its segments raises. one_open: an entry is loaded by a step of
+        its own, and the one before ends: for comparing. loaded: its entries, and perhaps those of other models, in their arena."""
         if not manifest.states:
             raise UsageError(
                 "the bundle keeps no caches: it has nothing to step through", where=str(folder), help="use session().run(inputs)"
             )
         self.manifest, self.length, self._turn = manifest, 0, Turn()
         self.entries = {entry.name: entry for entry in manifest.entries}
-        loaded = loaded or of_entries(folder, manifest, emulate=emulate, recompile=recompile, resident=resident)
-        self._each, memory, self._size = loaded
-        self._own = _caches(manifest, memory)
+        options: dict[str, Any] = {"emulate": emulate, "recompile": recompile, "resident": resident}
+        self._each = loaded or opened(Opener(folder, manifest, **options), one_open=one_open)
+        self._own = _caches(manifest, self._each.memory)
         self._most = min(state.length for state in manifest.states if state.length)
         self._replaces = replaces(manifest)
-        outputs = {name: of_caller(entry_view(manifest, name))[1] for name in self.entries}
+        values = {name: of_caller(entry_view(manifest, name)) for name in self.entries}
+        self._inputs = {name: {value.name: value for value in each if value.name != CACHE_LENGTH} for name, (each, _) in values.items()}
         self.fills_up = not self._replaces and all(
-            value.name in self.entries[name].token_axes for name, each in outputs.items() for value in each
+            value.name in self.entries[name].token_axes for name, (_, each) in values.items() for value in each
         )
         """Whether runs may be filled up: not where an output is of the last token alone, or a state is replaced."""
 
     @property
     def sessions(self) -> dict[str, Session]:
-        """By entry."""
-        return {name: entry.session for name, entry in self._each.items()}
+        """By entry, of those that are open."""
+        return self._each.sessions
+
+    @property
+    def ran(self) -> dict[str, Ran]:
+        """By entry, what really computes it; those that were never open are opened."""
+        with self._turn:
+            return self._each.ran()
 
     @property
     def emulated(self) -> tuple[str, ...]:
@@ -78,7 +89,7 @@ class Decoder:
     @property
     def notes(self) -> tuple[str, ...]:
         """What came up while segments were loaded, and in their first runs."""
-        return tuple(dict.fromkeys(note for session in self.sessions.values() for note in session.notes))
+        return self._each.notes
 
     @property
     def room(self) -> int:
@@ -94,21 +105,28 @@ class Decoder:
         Raises UsageError for an unknown entry, for inputs that do not fit, and where the caches cannot hold the tokens: then nothing was
         run, and the session can be used on, after `truncate` or `reset`."""
         with self._turn:
-            one = self._each.get(entry)
-            if one is not None and isinstance(inputs, dict) and one.tokens <= self._most - self.length and one.fits(inputs):
+            one = self._each.runs.get(entry) if isinstance(inputs, dict) and isinstance(entry, str) else None
+            if one is not None and one.tokens <= self._most - self.length and one.fits(inputs):
                 return self._run(one, inputs)
-            del one  # it may end while others run (one_open.py)
-            arrays, tokens = self._checked(entry, inputs)
+            del one  # it may end while others run (opened.py)
+            arrays, tokens = self._given(entry, inputs)
             self._check_room(tokens)
-            parts = [self._part(name, arrays, begin, end) for name, begin, end in self._runs(entry, tokens)]
+            before, runs = self.length, list(self._runs(entry, tokens))
+            try:
+                parts = [self._part(name, arrays, begin, end) for name, begin, end in runs]
+            except BaseException:
+                if not self._replaces:  # a step is in the caches as a whole, or not at all
+                    self.length = before
+                raise
             return self._joined(self.entries[entry], parts)
 
     def step_placed(self, entry: str, inputs: Mapping[str, Any], placed: Mapping[str, Any]) -> dict[str, Any]:
         """One run, where some inputs lie in the arena already: `placed` are views of their rows, from the first one on. Raises as `step`,
         and UsageError for more tokens than a run takes, or fewer where it cannot be filled up."""
         with self._turn:
-            one, (arrays, tokens) = self._each[entry], self._checked(entry, {**inputs, **placed})
+            arrays, tokens = self._given(entry, {**inputs, **placed})
             self._check_room(tokens)
+            one = self._each[entry]
             short = self.fills_up and one.tokens > self.room
             if tokens > one.tokens or short or (tokens < one.tokens and not self.fills_up):
                 what = f"'{entry}' takes {count(one.tokens, 'token')} at once, and {tokens} {'is' if tokens == 1 else 'are'} there"
@@ -149,6 +167,7 @@ class Decoder:
         A token is in the caches once the next one is asked for: the last one is not. The generator returns why it ended: "end" (a token of
         `stop`), "limit", or "full". Raises UsageError, before anything runs, for a prompt that is empty, does not fit or has unknown ids,
         for numbers out of range, and for a bundle that takes something else than ids; UserError for logits that are not finite."""
+        self._turn.check_open()
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
         return Tokens(OwnTokens(self)).begin(token_ids(ids), max_tokens, stop, sampling)
 
@@ -161,7 +180,7 @@ class Decoder:
         where states are replaced by every run for any other than none or all: what they were before is gone."""
         with self._turn:
             if not (isinstance(length, Integral) and 0 <= length <= self.length):
-                raise UsageError(f"the caches hold {count(self.length, 'token')}: they cannot be cut to {length}")
+                raise UsageError(f"the caches hold {count(self.length, 'token')}: they cannot be cut to {length!r}")
             if self._replaces and 0 < length < self.length:
                 what = f"the states are those behind {count(self.length, 'token')}: what they were behind {length} is gone"
                 raise UsageError(what, help="fork the session before the tokens that may have to go, or reset it")
@@ -171,15 +190,32 @@ class Decoder:
 
     def fork(self) -> Decoder:
         """Another session that goes on from here with caches of its own; weights are shared where the runtimes allow it."""
-        return self.forked(*all_beside(self._each, self._size))
-
-    def forked(self, each: Mapping[str, EntryRun], memory: ArenaMemory) -> Decoder:
-        """The same, in an arena that its entries are bound to already."""
         with self._turn:
-            made = copy(self)
-            made._each, made._turn, made._own = each, Turn(), _caches(self.manifest, memory)
-            self._own.copy_to(made._own, self.length)
-            return made
+            return self._forked(self._each.beside(ArenaMemory(*self._each.size)))
+
+    def forked(self, each: Opened) -> Decoder:
+        """The same, whose entries are bound to another arena already."""
+        with self._turn:
+            return self._forked(each)
+
+    def _forked(self, each: Opened) -> Decoder:
+        made = copy(self)
+        made._each, made._turn, made._own = each, Turn(), _caches(self.manifest, each.memory)
+        self._own.copy_to(made._own, self.length)
+        return made
+
+    def close(self) -> None:
+        """Ends its sessions, with the weights and the arena that they hold; forks go on. It cannot be used any more, and may be closed
+        again."""
+        if self._turn.close():
+            self._each.close()
+
+    def __enter__(self) -> Decoder:
+        self._turn.check_open()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
 
     def poison(self) -> None:
         """Fills every place of the caches that holds no token with NaN: whoever reads one, shows."""
@@ -195,41 +231,16 @@ class Decoder:
     def addresses(self) -> dict[str, tuple[int, ...]]:
         """Of every cache, by its input, the addresses at which entries read and write it; one where they extend it in place."""
         found: dict[str, tuple[int, ...]] = {}
-        for one in self._each.values():
-            for state, both in zip(self.manifest.states, one.caches.addresses, strict=True):
-                found[state.past] = tuple(dict.fromkeys((*found.get(state.past, ()), *both)))
+        with self._turn:
+            for name in self.entries:
+                for state, both in zip(self.manifest.states, self._each[name].caches.addresses, strict=True):
+                    found[state.past] = tuple(dict.fromkeys((*found.get(state.past, ()), *both)))
         return found
 
-    def _checked(self, entry: str, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+    def _given(self, entry: str, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
         """The inputs as arrays, and how many tokens they are."""
-        import numpy
-
-        one = self._each[entry_named(self.manifest, entry).name]
-        wanted = one.inputs
-        if not isinstance(inputs, Mapping):
-            what = f"inputs are a mapping from names to arrays, not {type(inputs).__name__}"
-            raise UsageError(what, help=f"it takes {', '.join(wanted)}")
-        if wanted.keys() != inputs.keys():
-            odd = next(iter(sorted(wanted.keys() ^ inputs.keys())))
-            raise UsageError(
-                f"{'missing input' if odd in wanted else 'the entry takes no input'} {odd!r}", help=f"it takes {', '.join(wanted)}"
-            )
-        arrays, lengths = {}, set()
-        for name, value in wanted.items():
-            axis, array = one.record.token_axes.get(name), numpy.asarray(inputs[name])
-            shape = list(value.shape or ())
-            if axis is not None and axis < array.ndim:
-                shape[axis] = array.shape[axis]
-                lengths.add(array.shape[axis])
-            if array.dtype != numpy_dtype(value.dtype) or list(array.shape) != shape:
-                asked = f"{numpy_dtype(value.dtype)}{['tokens' if k == axis else n for k, n in enumerate(value.shape or ())]}"
-                raise UsageError(f"input {name!r} is {array.dtype}{list(array.shape)}, the entry takes {asked}")
-            arrays[name] = array
-        if len(lengths) != 1 or 0 in lengths:
-            raise UsageError(
-                f"the inputs have {' and '.join(map(str, sorted(lengths)))} tokens", help="give each the same number, at least one"
-            )
-        return arrays, lengths.pop()
+        name = entry_named(self.manifest, entry).name
+        return given_tokens(self.entries[name], self._inputs[name], inputs)
 
     def _check_room(self, tokens: int) -> None:
         if tokens > self.room:

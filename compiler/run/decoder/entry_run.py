@@ -89,10 +89,6 @@ class EntryRun:
         return outputs
 
 
-Loaded = tuple[Mapping[str, EntryRun], ArenaMemory, tuple[int, int]]
-"""Entries by name, the arena that all of them are bound to, and its bytes and alignment."""
-
-
 class Files:
     """The files of a bundle as runtimes read them, unpacked once for all entries."""
 
@@ -138,19 +134,6 @@ class Opener:
     def slots(self, memory: ArenaMemory) -> dict[str, list[Port]]:
         """Of every entry, at their addresses, whether it is open or not."""
         return {name: slots_at(plan.arena, memory.base) for name, plan in self._plans.items()}
-
-
-def of_entries(folder: Path, manifest: Manifest, *, emulate: bool, recompile: bool, resident: int | None = None) -> Loaded:
-    """Every entry of a bundle. Raises as Opener and what loading raises."""
-    opener = Opener(folder, manifest, emulate=emulate, recompile=recompile, resident=resident)
-    memory = ArenaMemory(*opener.size)
-    return {entry.name: opener(entry.name, memory) for entry in manifest.entries}, memory, opener.size
-
-
-def all_beside(each: Mapping[str, EntryRun], size: tuple[int, int]) -> tuple[dict[str, EntryRun], ArenaMemory]:
-    """The same entries in an arena of their own. size: its bytes and alignment."""
-    memory = ArenaMemory(*size)
-    return {name: one.beside(memory) for name, one in each.items()}, memory
 
 
 def _end_of_kept(manifest: Manifest) -> int:

@@ -13,6 +13,7 @@ from ...devices.adapter import Port
 from ...devices.views import view_at
 from ...errors import UsageError
 from ...quantities import count
+from ..check_inputs import array_of
 
 
 class LinkedRows:
@@ -139,10 +140,8 @@ def _readers(manifest: Manifest, input: str) -> list[tuple[str, int]]:
 
 
 def tokens_of(record: EntryRecord, inputs: Mapping[str, Any]) -> int:
-    """How many tokens are given; 0 where that cannot be told."""
-    import numpy
-
+    """How many tokens are given; 0 where that cannot be told. Raises UsageError for what is no array."""
     for name, axis in record.token_axes.items():
-        if name in inputs and axis < (array := numpy.asarray(inputs[name])).ndim:
+        if name in inputs and axis < (array := array_of(name, inputs[name])).ndim:
             return int(array.shape[axis])
     return 0

@@ -1,12 +1,14 @@
-"""Entries of a bundle of several models, bound to one arena: those that are open, and others that are opened when they are needed.
+"""Entries of a bundle, bound to one arena: those that are open, and others that are opened when they are looked up.
 
-Where models take turns (Manifest.phases), none is open before its first step, and opening one closes those that it never is open beside.
+Most sessions open all of their entries at once, and keep them. Where models take turns in memory (Manifest.phases), and for whoever asks
+what a bundle computes and not how fast, none is open before its first step, and opening one closes those that it is never open beside. An
+entry is always loaded in the same way, from the same files; what lies in the arena stays while entries come and go.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from time import perf_counter
@@ -24,6 +26,8 @@ from .entry_run import EntryRun, Opener
 
 MOST_MOVED = 8
 """Places of rows at which an entry stays bound: each takes some kilobytes."""
+Apart = Mapping[str, Collection[str]]
+"""By entry, those that it is never open beside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +53,12 @@ class _Family:
 class Opened:
     """`runs` are the open ones, by name."""
 
-    def __init__(self, opener: Opener, memory: ArenaMemory, runs: dict[str, EntryRun], family: _Family | None = None) -> None:
-        self._opener, self.memory, self.runs = opener, memory, runs
-        self._apart = apart(opener.manifest)
+    def __init__(self, opener: Opener, memory: ArenaMemory, runs: dict[str, EntryRun], apart: Apart, family: _Family | None = None) -> None:
+        self._opener, self.memory, self.runs, self._apart = opener, memory, runs, apart
         self._moved: dict[tuple[str, tuple[tuple[int, int], ...]], EntryRun] = {}
         self._told: dict[str, None] = {}
         self._again: dict[str, str] = {}
-        self._ran = {name: ran_of(run.session) for name, run in runs.items()}
+        self._ran = {name: _ran_of(run.session) for name, run in runs.items()}
         self._family = family or _Family()
         self._family.members.add(self)
 
@@ -64,6 +67,11 @@ class Opened:
         """What came up while segments were loaded, in their first runs, and while entries were opened again."""
         runs = (*self.runs.values(), *self._moved.values())
         return tuple(dict.fromkeys((*self._told, *self._again.values(), *(note for run in runs for note in run.session.notes))))
+
+    @property
+    def sessions(self) -> dict[str, Session]:
+        """Of the open ones, by name."""
+        return {name: run.session for name, run in self.runs.items()}
 
     def __getitem__(self, name: str) -> EntryRun:
         """Opened where it is not, once those are closed that it is never open beside. Raises what loading raises, and UsageError where a
@@ -76,7 +84,7 @@ class Opened:
                 found = self.runs[name] = self._opener(name, self.memory)
             if name in self._ran:
                 self._again[name] = f"'{name}' was released and opened again, in {time(perf_counter() - begun)}"
-            self._ran[name] = ran_of(found.session)
+            self._ran[name] = _ran_of(found.session)
         return found
 
     def _make_room(self, name: str) -> None:
@@ -88,15 +96,16 @@ class Opened:
             kept = next((one for other in others for one in other.runs if one in closed), None)
             if kept is not None:
                 what = f"'{name}' cannot be opened: a fork of this session has '{kept}' open, and memory holds one of them"
-                raise UsageError(what, help=f"release('{kept}') of the fork, or let go of it")
-        if not closed.isdisjoint(self.runs):
+                raise UsageError(what, help=f"release('{kept}') of the fork, or close it")
+        if any(one in closed for one in self.runs):
             self.release(closed)
 
-    def ran(self, name: str) -> Ran:
-        """Of an entry, which is opened where it never was."""
-        if name not in self._ran:
-            self[name]
-        return self._ran[name]
+    def ran(self) -> dict[str, Ran]:
+        """Of every entry; those that never were open are opened."""
+        for name in self._apart:
+            if name not in self._ran:
+                self[name]
+        return {name: self._ran[name] for name in self._apart}
 
     def moved(self, name: str, slots: Mapping[int, int] = NOT_MOVED) -> EntryRun:
         """The entry, with slots (by index) so many bytes behind their places."""
@@ -119,14 +128,13 @@ class Opened:
         self.memory.give_back(self._opener.end_of(self.runs))
 
     def close(self) -> None:
-        """Every session ends; what lies in the arena stays."""
-        self.runs, self._moved = {}, {}
-        gc.collect()
-        give_back()
+        """Every session ends, and the system gets all pages of the arena; those whose addresses somebody kept are zeros."""
+        self.release(tuple(self.runs))
+        self.memory.give_back(0)
 
     def beside(self, memory: ArenaMemory) -> Opened:
         """The open ones, bound to another arena."""
-        return Opened(self._opener, memory, {name: run.beside(memory) for name, run in self.runs.items()}, self._family)
+        return Opened(self._opener, memory, {name: run.beside(memory) for name, run in self.runs.items()}, self._apart, self._family)
 
     @property
     def slots(self) -> Mapping[str, Sequence[Port]]:
@@ -139,30 +147,15 @@ class Opened:
         return self._opener.size
 
 
-class Lazy(Mapping[str, EntryRun]):
-    """Some of the entries, each opened when it is looked up."""
-
-    def __init__(self, each: Opened, names: Collection[str]) -> None:
-        self._each, self._names = each, tuple(names)
-
-    def __getitem__(self, name: str) -> EntryRun:
-        if name not in self._names:
-            raise KeyError(name)
-        return self._each[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
+def opened(opener: Opener, *, one_open: bool = False) -> Opened:
+    """All entries of the bundle in an arena of their own; none yet where models take turns, or where one_open: one at a time. Raises what
+    loading raises."""
+    manifest, memory = opener.manifest, ArenaMemory(*opener.size)
+    names = [entry.name for entry in manifest.entries]
+    alone: Apart = {name: frozenset(names) - {name} for name in names} if one_open else apart(manifest)
+    begun = names if manifest.phases is None and not one_open else ()
+    return Opened(opener, memory, {name: opener(name, memory) for name in begun}, alone)
 
 
-def opened(opener: Opener, names: Collection[str]) -> Opened:
-    """All of these in an arena of their own, or none yet where models take turns. Raises what loading raises."""
-    memory = ArenaMemory(*opener.size)
-    begun = names if opener.manifest.phases is None else ()
-    return Opened(opener, memory, {name: opener(name, memory) for name in begun})
-
-
-def ran_of(session: Session) -> Ran:
+def _ran_of(session: Session) -> Ran:
     return Ran(session.devices, session.absent, session.emulated, session.narrow, session.native, session.not_run)

@@ -11,39 +11,44 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from ...bundle.entries import entry_named
 from ...bundle.manifest import Manifest
+from ..arena_memory import ArenaMemory
+from ..check_inputs import check_mapping
 from ..session import Session
 from ..turn import Turn
 from .caches import Caches
-from .entry_run import all_beside, of_entries
+from .entry_run import Opener
+from .opened import opened
 
 
 class Recurrent:
     """Every entry of a bundle loaded, all in one arena, in which the states lie from step to step; they begin as zeros.
 
-    Calls from several threads wait for each other."""
+    Calls from several threads wait for each other. With `with` it is closed at the end."""
 
     def __init__(
         self, folder: Path, manifest: Manifest, *, emulate: bool = False, recompile: bool = False, resident: int | None = None
     ) -> None:
         """Raises what loading the segments raises."""
         self.manifest, self._turn = manifest, Turn()
-        self._each, _, self._size = of_entries(folder, manifest, emulate=emulate, recompile=recompile, resident=resident)
+        self._each = opened(Opener(folder, manifest, emulate=emulate, recompile=recompile, resident=resident))
 
     @property
     def sessions(self) -> dict[str, Session]:
         """By entry."""
-        return {name: entry.session for name, entry in self._each.items()}
+        return self._each.sessions
 
     def step(self, entry: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Outputs of one run, which leaves its states for the next one. Raises UsageError for an unknown entry and for inputs that do not
         fit: then nothing was run."""
         with self._turn:
-            one = self._each.get(entry) or self._each[entry_named(self.manifest, entry).name]
-            return one.run_any(inputs)
+            name = entry_named(self.manifest, entry).name
+            check_mapping(inputs)
+            return self._each[name].run_any(inputs)
 
     def reset(self) -> None:
         """The states are zeros, as at the start."""
@@ -54,7 +59,7 @@ class Recurrent:
         """Another session that goes on from here with states of its own; weights are shared where the runtimes allow it."""
         with self._turn:
             made = copy(self)
-            made._each, made._turn = all_beside(self._each, self._size)[0], Turn()
+            made._each, made._turn = self._each.beside(ArenaMemory(*self._each.size)), Turn()
             self._caches.copy_to(made._caches)
             return made
 
@@ -64,6 +69,19 @@ class Recurrent:
             found = self._caches.filled()
             return {state.present: found[str(k)] for k, state in enumerate(self.manifest.states)}
 
+    def close(self) -> None:
+        """Ends its sessions, with the weights and the arena that they hold; forks go on. It cannot be used any more, and may be closed
+        again."""
+        if self._turn.close():
+            self._each.close()
+
+    def __enter__(self) -> Recurrent:
+        self._turn.check_open()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
     @property
     def _caches(self) -> Caches:
-        return next(iter(self._each.values())).caches
+        return next(iter(self._each.runs.values())).caches

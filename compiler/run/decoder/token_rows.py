@@ -8,6 +8,7 @@ from typing import Any
 from ...devices.views import numpy_dtype
 from ...errors import UsageError
 from ...inputs.token_parts import part_of
+from ..check_inputs import array_of
 from .entry_run import EntryRun
 
 
@@ -21,11 +22,9 @@ def fill_up(view: Any, axis: int, tokens: int) -> None:
 def filled_up(run: EntryRun, inputs: Mapping[str, Any], tokens: int) -> dict[str, Any]:
     """Inputs of one run that takes `tokens` tokens or more, filled up where they have fewer. Raises UsageError for other shapes or dtypes;
     what is missing or unknown is left to the run."""
-    import numpy
-
     axes, found = run.record.token_axes, {}
     for name, value in inputs.items():
-        array, axis = numpy.asarray(value), axes.get(name)
+        array, axis = array_of(name, value), axes.get(name)
         wanted = run.inputs.get(name)
         if wanted is not None and axis is not None:
             shape = [tokens if k == axis else extent for k, extent in enumerate(wanted.shape or ())]

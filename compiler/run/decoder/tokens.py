@@ -154,7 +154,8 @@ class Tokens:
         return self.generate(ids, max_tokens, ends, sampling)
 
     def generate(self, ids: Sequence[int], limit: int | None, stop: Collection[int], sampling: Sampling) -> Generator[int, None, str]:
-        """Tokens behind `ids`; returns why there are no more. A token is in the caches once the next one is asked for."""
+        """Tokens behind `ids`; returns why there are no more. A token is in the caches once the next one is asked for. Raises UsageError
+        where something else was done with the session between two tokens: the text would go on from there, and its logits do not."""
         import numpy
 
         random, made = numpy.random.default_rng(sampling.seed), 0
@@ -163,10 +164,14 @@ class Tokens:
             token = draw(logits, sampling, random)
             if token in stop:
                 return END
+            length = self._feed.length
             yield token
             made += 1
             if made == limit:
                 break
+            if self._feed.length != length:
+                what = f"the caches held {count(length, 'token')} when this text was made, and hold {self._feed.length} now"
+                raise UsageError(what, help="let one text end before another one begins, or generate in a fork()")
             if not self._feed.room:
                 return FULL
             logits = self._fed([token])

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Entries(Steps, Protocol):
-    """A decoder that says what runs each of its entries, or did (run/decoder/one_open.py)."""
+    """A decoder that says what runs each of its entries, or did (run/decoder/decoder.py)."""
 
     @property
     def ran(self) -> Mapping[str, Ran]: ...

@@ -16,6 +16,7 @@ from ...graph.graph import Graph
 from ...graph.node import Node
 from ..placed import Part
 from ..quantised import OUT, QuantisedUnit, quantised_units
+from .folded import folded_nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,9 @@ class Step:
 
 def internal_peak(graph: Graph, part: Part, nodes: Sequence[Node], border: set[str], device: Device) -> int:
     """Largest sum of bytes live at once inside the segment, in execution order. `border`: its inputs and outputs, which the arena holds."""
+    if device.runtime.adapter == "ort":
+        folded = set(map(id, folded_nodes(graph, nodes, border)))
+        nodes = [node for node in nodes if id(node) not in folded]
     return max((step.live for step in held_by_steps(graph, part, nodes, border, device)), default=0)
 
 

@@ -10,6 +10,7 @@ import pytest
 from small_decoders import Decoder as Spec
 from small_decoders import decoder
 
+from autoglmc.compiler.driver.entries import entries_ahead, shared_precision
 from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
 from autoglmc.compiler.driver.entries.result import EntriesResult
 from autoglmc.compiler.errors import Infeasible, UsageError
@@ -20,6 +21,7 @@ from autoglmc.compiler.precision.asked_accuracy import asked_accuracy
 from autoglmc.compiler.precision.request import request_of
 from autoglmc.compiler.precision.weight_rounding import block_rounding
 from autoglmc.compiler.precision.weights import fit_weights as fitting
+from autoglmc.compiler.run.decoder.decoder import Decoder
 from autoglmc.compiler.state.request import StateRequest
 from autoglmc.compiler.state.whole_texts import whole_texts
 from autoglmc.passes.graph.graph import Graph
@@ -52,6 +54,32 @@ def test_fitted_weights_are_nearer(tmp_path: Path) -> None:
         assert record.output == "logits" and record.held_out and record.samples == (4 if method == "gptq" else 16)
         cosines[method] = record.cosine
     assert 1 - cosines["gptq"] < 0.95 * (1 - cosines["rtn"]), cosines  # random weights, random tokens: little to be learnt
+
+
+def test_of_the_bundle_one_entry_is_open_beside_the_float_model_and_that_is_told_ahead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forecasts: list[Any] = []
+    opened: list[list[str]] = []
+    decoders: list[Decoder] = []
+    measure = shared_precision.accuracy_of
+
+    class Noted(Decoder):
+        def __init__(self, *words: Any, **options: Any) -> None:
+            super().__init__(*words, **options)
+            decoders.append(self)
+
+    def measured(*words: Any) -> Any:
+        found = measure(*words)
+        opened.append(list(decoders[-1].sessions))
+        return found
+
+    monkeypatch.setattr(shared_precision, "Decoder", Noted)
+    monkeypatch.setattr(shared_precision, "accuracy_of", measured)
+    monkeypatch.setattr(entries_ahead, "check_memory", lambda ahead, *, verify: forecasts.extend(ahead(0, False)))
+    made = compiled(tmp_path, "int4").manifest.precision
+    assert opened == [["prefill"]] and made is not None
+    assert max(one.terms.get("weights packed for kernels", 0) for one in forecasts) > made.weight_bytes[0]
 
 
 def test_more_accuracy_takes_more_bits(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_links_are_written_where_they_are_read(bundle: Bundle) -> None:
     session.step("embed", ids(PROMPT))
     session.step("vision", {"patches": IMAGES[0]}, at=5)
     address = session.sessions["prefill"].base + begin
-    (moved,) = session._each._moved.values()
+    (moved,) = session._models.each._moved.values()
     written = moved.session.generations[0].slots
     assert [slot.address for slot in written if slot.name == "features"] == [address + 5 * row]
     view = session.sessions["prefill"].view("inputs_embeds", "cpu")

@@ -18,7 +18,6 @@ from autoglmc.compiler.errors import UsageError
 from autoglmc.compiler.run.bundle import Bundle
 from autoglmc.compiler.run.decoder.decoder import Decoder
 from autoglmc.compiler.run.decoder.entry_run import Opener
-from autoglmc.compiler.run.decoder.one_open import OneOpen
 from autoglmc.compiler.state.request import StateRequest
 
 ENTRIES = {"wide": Asked(shapes={}, tokens=8), "narrow": Asked(shapes={}, tokens=3), "decode": Asked(shapes={}, tokens=1)}
@@ -32,6 +31,10 @@ def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return made.bundle
 
 
+def one_open(bundle: Bundle) -> Decoder:
+    return Decoder(bundle.folder, bundle.manifest, one_open=True)
+
+
 def stepped(decoder: Decoder) -> list[Mapping[str, Any]]:
     draw, found = np.random.default_rng(4), []
     for entry, tokens in STEPS:
@@ -41,7 +44,7 @@ def stepped(decoder: Decoder) -> list[Mapping[str, Any]]:
 
 
 def test_they_compute_the_same_bits(bundle: Bundle) -> None:
-    expected, got = (stepped(kind(bundle.folder, bundle.manifest)) for kind in (Decoder, OneOpen))
+    expected, got = stepped(bundle.session()), stepped(one_open(bundle))
     for right, mine in zip(expected, got, strict=True):
         assert right.keys() == mine.keys() and all(right[name].tobytes() == mine[name].tobytes() for name in right)
 
@@ -58,14 +61,14 @@ def test_one_session_is_there_at_a_time(bundle: Bundle, monkeypatch: pytest.Monk
         return run
 
     monkeypatch.setattr(Opener, "__call__", noted)
-    decoder = OneOpen(bundle.folder, bundle.manifest)
+    decoder = one_open(bundle)
     assert not opened
     stepped(decoder)
     assert len(opened) > len(STEPS) // 2 and set(alive) == {0}
+    assert decoder.length == 28
     decoder.close()
     gc.collect()
     assert not any(one() for one in opened)
-    assert decoder.length == 28 and decoder.filled()  # what is in the caches stays
 
 
 def test_every_entry_is_opened_as_a_user_s_session_opens_it(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,18 +83,31 @@ def test_every_entry_is_opened_as_a_user_s_session_opens_it(bundle: Bundle, monk
     monkeypatch.setattr(ort, "open_session", noted)
     bundle.session()
     users, seen[:] = list(seen), []
-    stepped(OneOpen(bundle.folder, bundle.manifest))
+    stepped(one_open(bundle))
     assert len(users) == len(ENTRIES) and set(map(repr, seen)) == set(map(repr, users))
 
 
 def test_what_ran_is_known_of_entries_that_took_no_step(bundle: Bundle) -> None:
-    decoder = OneOpen(bundle.folder, bundle.manifest)
+    decoder = one_open(bundle)
     decoder.step("wide", {"input_ids": np.ones((1, 8), np.int64)})
     assert list(decoder.ran) == list(ENTRIES)
     assert {name: one.devices for name, one in decoder.ran.items()} == dict.fromkeys(ENTRIES, ("CPU",))
 
 
 def test_an_unknown_entry_is_refused(bundle: Bundle) -> None:
-    decoder = OneOpen(bundle.folder, bundle.manifest)
+    decoder = one_open(bundle)
     with pytest.raises(UsageError, match="no entry 'wyde'"):
         decoder.step("wyde", {"input_ids": np.ones((1, 8), np.int64)})
+
+
+def test_a_fork_gives_way_or_is_in_the_way(bundle: Bundle) -> None:
+    """Both share what is open; neither closes it under the other."""
+    decoder = one_open(bundle)
+    decoder.step("decode", {"input_ids": np.array([[3]])})
+    fork = decoder.fork()
+    with pytest.raises(UsageError, match="'wide' cannot be opened: a fork of this session has 'decode' open"):
+        decoder.step("wide", {"input_ids": np.ones((1, 8), np.int64)})
+    assert fork.length == decoder.length == 1
+    fork.close()
+    decoder.step("wide", {"input_ids": np.ones((1, 8), np.int64)})
+    assert decoder.length == 9
