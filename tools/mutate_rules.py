@@ -44,6 +44,7 @@ TESTS: Mapping[str, Sequence[str]] = {
     "tune": ("simplify/test_simplify.py", "tune/test_fold_bias.py", "tune/test_slow_in_ort.py"),
     "tune/activations": ("simplify/test_simplify.py", "tune/test_activations.py", "tune/test_slow_in_ort.py"),
     "tune/closed_rows": ("tune/test_closed_rows.py",),
+    "tune/plain_weights": ("tune/test_plain_weights.py",),
 }
 """Tests of a file of rules (folder/name), or of all files in a folder."""
 EVERY = ROOT / "tests" / "passes" / "test_every_rule.py::test_any_spelling_anywhere"
