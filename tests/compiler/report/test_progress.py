@@ -111,11 +111,12 @@ def test_json_gets_lines_and_quiet_nothing() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_erases_the_line_and_shows_the_cursor(number: signal.Signals) -> None:
     text = """
-import sys, time, types
+import sys, time
 from autoglmc.compiler import cli
+from autoglmc.compiler.driver.entries import compile_asked
 def work(*arguments, progress, **options):
     progress("place-operators"); time.sleep(60)
-sys.modules["autoglmc.compiler.driver.compile_model"] = types.SimpleNamespace(compile_model=work)
+compile_asked.compile_asked = work
 sys.exit(cli.run(["m.onnx", "--target", "x86_cpu"]))
 """
     seen, out, returned = on_terminal(text, send=number)
