@@ -10,6 +10,7 @@ from ...passes.state.places import Cache
 from ..errors import ModelError, UsageError
 from ..inputs.followed import followed_value, follows, is_added
 from ..load.bind_shapes import Shapes, real_inputs
+from .added_masks import used_otherwise
 
 if TYPE_CHECKING:
     import onnx
@@ -49,10 +50,11 @@ def step_inputs(model: onnx.ModelProto, caches: tuple[Cache, ...], shapes: Shape
     values = {value.name: value for value in real_inputs(model.graph)}
     kept = {cache.past for cache in caches}
     others = [value for name, value in values.items() if name not in kept]
-    followed = tuple(value.name for value in others if follows(value) and value.name not in asked)
-    odd = next((name for name in asked if name not in values or not follows(values[name])), None)
+    made = [value.name for value in others if follows(value) and not _is_other(model.graph, value)]
+    followed = tuple(name for name in made if name not in asked)
+    odd = next((name for name in asked if name not in made), None)
     if odd is not None:
-        known = ", ".join(value.name for value in others if follows(value)) or "none"
+        known = ", ".join(made) or "none"
         raise UsageError(f"--given {odd}: no input of that name follows from the number of tokens", where=where, help=f"these do: {known}")
     batches = {dims[0].dim_param for value in others if (dims := _dims(value))} - {""}
     grown = {value.name: value for value in model.graph.output}
@@ -84,7 +86,12 @@ def step_inputs(model: onnx.ModelProto, caches: tuple[Cache, ...], shapes: Shape
         nameless = next((value.name for value in others if value.name not in followed and _nameless(value)), "")
         sized = next((name for name in named if name in shapes and name != batch), "")
         help = f"export the model with {f'a name for each dim of {nameless!r}' if nameless else 'a dynamic sequence'}"
-        if free:
+        odd_mask = next((value for value in others if is_added(value) and value.name not in (*followed, *asked)), None)
+        if free and odd_mask is not None:
+            reader = used_otherwise(model.graph, odd_mask.name) or "its last dim has a fixed size"
+            odd_mask_is = f"{odd_mask.name!r} is no mask that is only added to scores ({reader})"
+            help = f"{odd_mask_is}: export the model with one of ones, [batch, tokens]"
+        elif free:
             help = "give the others a size with --shape"
         elif sized:
             help = f"leave out --shape {sized}: --bucket says how many tokens a run takes"
@@ -101,6 +108,12 @@ def step_inputs(model: onnx.ModelProto, caches: tuple[Cache, ...], shapes: Shape
     return StepInputs(
         caches=caches, replaced=states, batch=batch, tokens=free[0], past=past, given=given, followed=followed, axes=axes, added=added
     )
+
+
+def _is_other(graph: onnx.GraphProto, value: onnx.ValueInfoProto) -> bool:
+    """Whether a mask of floats with three dims or more is none that is added to scores, although its name and type say so: it has no column
+    for each token, or something else is done with it than adding it."""
+    return is_added(value) and (value.type.tensor_type.shape.dim[-1].dim_value > 0 or bool(used_otherwise(graph, value.name)))
 
 
 def _rows_axis(past: onnx.ValueInfoProto, present: onnx.ValueInfoProto, batches: Collection[str], shapes: Shapes, where: str) -> int:

@@ -193,11 +193,12 @@ def _placed(blocks: np.ndarray, levels: _Levels, low: int, high: int) -> tuple[n
     whole = found.crosses & (zero >= low) & (zero <= high)
     near = np.clip(np.rint(levels.low / np.where(flat, 1.0, levels.step)), low, high - levels.stored.max(1))  # for small offsets
     stored = np.where(whole[:, None], found.stored + shift[:, None], levels.stored + near[:, None])
-    stored = np.where(flat[:, None], np.where(levels.low == 0, 0, low)[:, None], stored)
+    anchor = low or (high + 1) // 2  # a power of two, by which a level is divided without rounding
+    stored = np.where(flat[:, None], np.where(levels.low == 0, 0, anchor)[:, None], stored)
     scale = np.where(whole, found.scale, levels.step)
     return (
-        stored.astype(np.int8),
-        np.where(flat, np.where(levels.low == 0, 1.0, levels.low / low), scale),
+        stored.astype(np.uint8 if low == 0 else np.int8),
+        np.where(flat, np.where(levels.low == 0, 1.0, levels.low / anchor), scale),
         np.where(whole & ~flat, zero, 0.0),
         np.where(whole | flat, 0.0, levels.low - near * levels.step),
     )

@@ -15,10 +15,12 @@ from placed_steps import farthest
 from small_decoders import Decoder, decoder
 
 from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
-from autoglmc.compiler.errors import ModelError, UsageError
+from autoglmc.compiler.errors import UsageError
 from autoglmc.compiler.inputs.followed import followed_value, follows
 from autoglmc.compiler.state.request import StateRequest
+from autoglmc.compiler.state.step_inputs import step_inputs
 from autoglmc.compiler.state.ways import EXTENDED, PLACED
+from autoglmc.passes.state.places import Cache
 
 SPECS = st.builds(
     Decoder,
@@ -57,9 +59,27 @@ def test_a_mask_that_is_multiplied_is_refused_with_what_it_was_taken_for() -> No
     for node in reversed(nodes):
         model.graph.node.insert(0, node)
     model.graph.initializer.extend(onnx.numpy_helper.from_array(np.float32(value), name) for name, value in (("one", 1), ("lowest", -1e9)))
-    with pytest.raises(ModelError, match="attention is not causal") as failure:
+    with pytest.raises(UsageError, match="more than one dim may be that of the tokens: seq, total") as failure:
         farthest(model)
-    assert "'attention_mask' was taken to be added to scores" in failure.value.help
+    assert "'attention_mask' is no mask that is only added to scores (Sub 'closed')" in failure.value.help
+
+
+@pytest.mark.parametrize("dims", [[1, "seq", 1], [1, "seq", 32], ["batch", 1, "seq"]])
+def test_a_mask_of_tokens_that_is_multiplied_is_given_by_the_caller(dims: list[str | int]) -> None:
+    """It was filled with 0, which made all logits 0."""
+    model = decoder(Decoder(mask="ones"))
+    value = helper.make_tensor_value_info("pad_mask", TensorProto.FLOAT, dims)
+    table = next(node for node in model.graph.node if node.op_type == "Gather" and "input_ids" in node.input)
+    hidden, plain = table.output[0], "rows_of_table"
+    table.output[0] = plain
+    last = "turned" if dims[-1] == "seq" else "pad_mask"
+    turn = [helper.make_node("Transpose", ["pad_mask"], ["turned"], perm=[0, 2, 1])] if last == "turned" else []
+    place = list(model.graph.node).index(table) + 1
+    for node in (helper.make_node("Mul", [plain, last], [hidden]), *reversed(turn)):
+        model.graph.node.insert(place, node)
+    model.graph.input.append(value)
+    made = step_inputs(model, (Cache("past.0.k", "present.0.k"), Cache("past.0.v", "present.0.v")), {}, "model.onnx")
+    assert "pad_mask" not in made.followed and "pad_mask" in made.axes and not made.added
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ EXACT = 2.0**-21
 """Of the largest of a block: two roundings to fp32, and what they are multiplied by."""
 
 
-def found_in(values: np.ndarray, axis: int = 0, block: int = 32) -> Weight:
-    found = own_grid(values, axis, block, "int4")
+def found_in(values: np.ndarray, axis: int = 0, block: int = 32, dtype: str = "int4") -> Weight:
+    found = own_grid(values, axis, block, dtype)
     assert found is not None
     return found
 
@@ -26,18 +26,21 @@ def found_in(values: np.ndarray, axis: int = 0, block: int = 32) -> Weight:
 @settings(max_examples=60)
 @given(
     st.integers(0, 2**32 - 1), st.sampled_from(KINDS), st.sampled_from([16, 32, 64]), st.integers(1, 4), st.integers(1, 9),
-    st.integers(2, 16), st.booleans(),
+    st.integers(2, 16), st.booleans(), st.sampled_from(["int4", "uint4"]),
 )  # fmt: skip
-def test_levels_are_found_again(seed: int, kind: Kind, block: int, runs: int, columns: int, levels: int, turned: bool) -> None:
+def test_levels_are_found_again(
+    seed: int, kind: Kind, block: int, runs: int, columns: int, levels: int, turned: bool, dtype: str
+) -> None:
     values = on_grids(np.random.default_rng(seed), runs * block, columns, block, kind, levels)
     values = np.ascontiguousarray(values.T) if turned else values
-    found = found_in(values, int(turned), min(block, 32))
+    found = found_in(values, int(turned), min(block, 32), dtype)
     assert change_of(found, values) <= EXACT
     assert np.abs(restored(found) - values).max() <= EXACT * np.abs(values).max()
-    assert found.stored.min() >= -8 and found.stored.max() <= 7
+    least = -8 if dtype == "int4" else 0
+    assert found.stored.min() >= least and found.stored.max() <= least + 15
     if kind != "offsets":
         assert found.offset is None, "0 is a level"
-    if kind == "symmetric":
+    if kind == "symmetric" and dtype == "int4":
         assert found.zero is None
 
 
@@ -53,8 +56,11 @@ def test_the_last_block_may_be_shorter(seed: int, kind: Kind, dtype: type) -> No
 
 
 @settings(max_examples=60)
-@given(st.integers(0, 2**32 - 1), st.sampled_from(KINDS), st.sampled_from([16, 32, 64]), st.sampled_from([16, 32, 64, 128, 256]))
-def test_levels_of_8_bits_are_found(seed: int, kind: Kind, block: int, levels: int) -> None:
+@given(
+    st.integers(0, 2**32 - 1), st.sampled_from(KINDS), st.sampled_from([16, 32, 64]), st.sampled_from([16, 32, 64, 128, 256]),
+    st.sampled_from(["int8", "uint8"]),
+)  # fmt: skip
+def test_levels_of_8_bits_are_found(seed: int, kind: Kind, block: int, levels: int, dtype: str) -> None:
     """Of 256 levels where quantisers use both ends, of fewer whichever are used."""
     draw = np.random.default_rng(seed)
     if levels == 256:
@@ -66,7 +72,7 @@ def test_levels_of_8_bits_are_found(seed: int, kind: Kind, block: int, levels: i
     others = {"zero points": draw.integers(0, levels, scale.shape), "offsets": draw.uniform(0, levels, scale.shape)}
     zero = others.get(kind, levels // 2)
     values = ((stored - zero) * scale).astype(np.float32).reshape(2 * block, 7)
-    found = own_grid(values, 0, block, "int8")
+    found = own_grid(values, 0, block, dtype)
     assert found is not None and change_of(found, values) <= EXACT
     if kind != "offsets":
         assert found.offset is None and np.array_equal(restored(found), values), "every product is a number of fp32"
@@ -116,10 +122,11 @@ def test_small_differences_of_large_numbers_are_kept() -> None:
     assert own_grid(values, 0, 32, "int4") is None
 
 
+@pytest.mark.parametrize("dtype", ["int4", "uint4", "int8", "uint8"])
 @pytest.mark.parametrize("value", [0.0, 1.5, -2.25, 1e-30])
-def test_blocks_of_one_value(value: float) -> None:
+def test_blocks_of_one_value(value: float, dtype: str) -> None:
     values = np.full((64, 3), value, np.float32)
-    found = found_in(values)
+    found = found_in(values, dtype=dtype)
     assert found.zero is None and found.offset is None
     np.testing.assert_array_equal(restored(found), values)
 

@@ -1,0 +1,38 @@
+"""Whether a model adds a mask to scores, and does nothing else with it: then 0 is what a token sees, whatever the input is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import onnx
+
+MOVED = frozenset(
+    "Cast CastLike Concat Expand Flatten Gather Identity Max Reshape Slice Squeeze Transpose Unsqueeze".split()
+)
+"""Operators whose results are still the mask, or all that is left of it."""
+ADDED = {"Attention": 3, "MultiHeadAttention": 5, "GroupQueryAttention": 10}
+"""The operand of an attention that is added to its scores."""
+
+
+def used_otherwise(graph: onnx.GraphProto, name: str) -> str:
+    """What reads the input, moved or cast, otherwise than by adding it: "Mul 'scaled'"; "" where nothing does."""
+    masks, nodes = {name}, list(_nodes(graph))
+    for node in nodes:  # in topological order, bodies behind what they capture
+        read = [k for k, one in enumerate(node.input) if one in masks]
+        if not read or node.op_type in ("Add", "Shape") or read == [ADDED.get(node.op_type)]:
+            continue
+        if node.op_type in MOVED or (node.op_type == "Where" and 0 not in read):
+            masks.update(node.output)
+            continue
+        return f"{node.op_type} '{node.name or node.output[0]}'"
+    return ""
+
+
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for body in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                yield from _nodes(body)
