@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO
 
@@ -20,7 +20,7 @@ class Kept:
 
     def __init__(self, folder: Path | None, cases: int, verify: bool) -> None:
         self._folder = folder
-        versions = {name: version(name) for name in ("onnx", "onnxruntime")}
+        versions = {name: _version(name) for name in ("onnx", "onnxruntime", "ai-edge-litert", "ethos-u-vela", "coreai-core")}
         self._stamp = {"code": code_version(), **versions, "cases": cases, "verify": verify}
         self._files: dict[str, IO[str]] = {}
 
@@ -33,7 +33,10 @@ class Kept:
         if head != json.dumps(self._stamp):
             path.unlink()
             return []
-        return list(_answers(lines))
+        kept = list(_answers(lines))
+        if len(kept) < len(lines):  # what comes next begins a line of its own
+            path.write_text("".join(line + "\n" for line in (head, *lines[: len(kept)])), encoding="utf-8")
+        return kept
 
     def keep(self, answer: Answer) -> None:
         path = self._path(answer.target)
@@ -53,6 +56,13 @@ class Kept:
 
     def _path(self, target: str) -> Path | None:
         return None if self._folder is None else self._folder / f"{target}.jsonl"
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
 
 
 def _answers(lines: Sequence[str]) -> Iterator[Answer]:

@@ -14,7 +14,7 @@ from ..driver.entries.deployed import deployed
 from ..errors import UsageError
 from ..hw.load_target import load_target
 from ..load.bind_shapes import parse_shapes
-from ..state.request import StateRequest, state_request
+from ..state.request import LONGEST, StateRequest, state_request
 from .arguments import names_of, sizes_of, target_of
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def asked_of(
 ) -> Asked:
     """Raises UsageError for arguments that are missing, contradict each other or cannot be read, and as `deployed`, `load_target`."""
     words, joined = _words(buckets), _strings(links, "links", 'for example links=["embed.rows=decoder.inputs_embeds"]')
+    if deploy is not None and not isinstance(deploy, (str, os.PathLike)):
+        raise UsageError(f"deploy is the path of a .hw file, not {deploy!r}")
     if deploy is not None:
         beside = {"model": model, "target": target, "shapes": shapes, "states": state, "buckets": words, "links": joined}
         odd = next((name for name, value in beside.items() if value), None)
@@ -96,8 +98,8 @@ def state_of(
     """What is said of caches, or of states; None where nothing is. Raises UsageError."""
     if cache_dtype not in (None, "fp16"):
         raise UsageError(f"cache_dtype is 'fp16' or None, not {cache_dtype!r}")
-    if max_length is not None and (not isinstance(max_length, int) or max_length < 2):
-        raise UsageError(f"max_length is a whole number of tokens, at least 2, not {max_length!r}")
+    if max_length is not None and (not isinstance(max_length, int) or not 2 <= max_length <= LONGEST):
+        raise UsageError(f"max_length is a whole number of tokens from 2 to {LONGEST:,}, not {max_length!r}")
     pairs = [f"{past}={present}" for past, present in states.items()] if isinstance(states, Mapping) else states
     words = _strings(pairs, "states", 'for example states="past.*=present.*"')
     return state_request(words, max_length, _strings(given, "given", "names of inputs"), cache_dtype or "")

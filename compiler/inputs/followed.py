@@ -37,6 +37,7 @@ def followed_value(value: onnx.ValueInfoProto, sizes: Mapping[str, int], past: i
     named dims; the last one is as long as what the input is about, and any other without a size is 1.
 
     A mask is ones and zeros, or, where it is of floats and has three dims or more, 0 and the lowest number: it is added to scores."""
+    import ml_dtypes
     import numpy as np
     from onnx import helper
 
@@ -54,7 +55,7 @@ def followed_value(value: onnx.ValueInfoProto, sizes: Mapping[str, int], past: i
     if len(dims) > 2 and not dims[-2].dim_value and not dims[-1].dim_value and dims[-1].dim_param not in sizes:
         seen, shape[-2:] = np.tri(tokens, past + tokens, past, dtype=bool), [tokens, past + tokens]
     if is_added(value):
-        seen = np.where(seen, 0.0, float(np.finfo(np.float32 if dtype.kind != "f" else dtype).min))
+        seen = np.where(seen, 0.0, float(ml_dtypes.finfo(dtype).min))
     return np.ascontiguousarray(np.broadcast_to(seen, shape).astype(dtype))
 
 

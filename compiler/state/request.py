@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from ..errors import UsageError
 
+LONGEST = 1 << 24
+"""Tokens that caches may hold at most."""
 FORM = "write --state 'past.*=present.*': inputs = outputs, * being the same in both"
 
 

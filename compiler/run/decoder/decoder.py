@@ -35,7 +35,7 @@ from .tokens import OwnTokens, Tokens, token_ids
 
 
 class Decoder:
-    """Every entry of a bundle loaded, all in one arena. `length` tokens are in the caches.
+    """Every entry of a bundle loaded, all in one arena. `length` tokens are in the caches; `changes` counts what changed them.
 
     Calls from several threads wait for each other. With `with` it is closed at the end."""
 
@@ -56,7 +56,7 @@ class Decoder:
             raise UsageError(
                 "the bundle keeps no caches: it has nothing to step through", where=str(folder), help="use session().run(inputs)"
             )
-        self.manifest, self.length, self._turn = manifest, 0, Turn()
+        self.manifest, self.length, self.changes, self._turn = manifest, 0, 0, Turn()
         self.entries = {entry.name: entry for entry in manifest.entries}
         options: dict[str, Any] = {"emulate": emulate, "recompile": recompile, "resident": resident}
         self._each = loaded or opened(Opener(folder, manifest, **options), one_open=one_open)
@@ -142,7 +142,7 @@ class Decoder:
                 for name, array in arrays.items()
             }
             outputs = one.run_any(given, before)
-            self.length = before + tokens
+            self.length, self.changes = before + tokens, self.changes + 1
             return {name: first_of(value, axes.get(name), tokens) for name, value in outputs.items()}
 
     def generate(
@@ -186,7 +186,7 @@ class Decoder:
                 raise UsageError(what, help="fork the session before the tokens that may have to go, or reset it")
             if self._replaces and not length:
                 self._own.clear(states=True)
-            self.length = length
+            self.length, self.changes = int(length), self.changes + 1
 
     def fork(self) -> Decoder:
         """Another session that goes on from here with caches of its own; weights are shared where the runtimes allow it."""
@@ -267,7 +267,7 @@ class Decoder:
     def _run(self, one: EntryRun, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """One run on as many tokens as it takes."""
         outputs = one.run(inputs, self.length)
-        self.length += one.tokens
+        self.length, self.changes = self.length + one.tokens, self.changes + 1
         return outputs
 
     def _part(self, entry: str, arrays: Mapping[str, Any], begin: int, end: int) -> dict[str, Any]:

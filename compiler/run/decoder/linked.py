@@ -76,6 +76,12 @@ class Linked:
         return 0 if decoder is None else decoder.length
 
     @property
+    def changes(self) -> int:
+        """How often the caches were changed."""
+        decoder = self._models.decoder
+        return 0 if decoder is None else decoder.changes
+
+    @property
     def room(self) -> int:
         """Tokens that still fit."""
         decoder = self._models.decoder

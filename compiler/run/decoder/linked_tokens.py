@@ -92,6 +92,9 @@ class LinkedSteps(Protocol):
     def length(self) -> int: ...
 
     @property
+    def changes(self) -> int: ...
+
+    @property
     def room(self) -> int: ...
 
     @property
@@ -133,6 +136,10 @@ class LinkedTokens:
     @property
     def length(self) -> int:
         return self._session.length
+
+    @property
+    def changes(self) -> int:
+        return self._session.changes
 
     @property
     def room(self) -> int:

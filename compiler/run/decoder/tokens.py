@@ -38,6 +38,11 @@ class Feed(Protocol):
     def length(self) -> int: ...
 
     @property
+    def changes(self) -> int:
+        """How often its caches were changed."""
+        ...
+
+    @property
     def room(self) -> int: ...
 
     def runs(self, tokens: int) -> Sequence[tuple[str, int]]:
@@ -60,6 +65,7 @@ class Stepped(Protocol):
     manifest: Manifest
     entries: dict[str, EntryRecord]
     length: int
+    changes: int
 
     @property
     def room(self) -> int: ...
@@ -93,6 +99,10 @@ class OwnTokens:
     @property
     def length(self) -> int:
         return self._decoder.length
+
+    @property
+    def changes(self) -> int:
+        return self._decoder.changes
 
     @property
     def room(self) -> int:
@@ -136,6 +146,10 @@ def token_ids(ids: Any, name: str = "ids") -> list[int]:
         raise UsageError(f"{name} are ids of tokens, whole numbers in a row, not {repr(ids)[:MOST_QUOTED]}", help=help) from None
 
 
+def _now(before: int, length: int) -> str:
+    return "others now" if before == length else f"{length} now"
+
+
 class Tokens:
     """One token after the other."""
 
@@ -164,13 +178,13 @@ class Tokens:
             token = draw(logits, sampling, random)
             if token in stop:
                 return END
-            length = self._feed.length
+            length, changes = self._feed.length, self._feed.changes
             yield token
             made += 1
             if made == limit:
                 break
-            if self._feed.length != length:
-                what = f"the caches held {count(length, 'token')} when this text was made, and hold {self._feed.length} now"
+            if self._feed.changes != changes:
+                what = f"the caches held {count(length, 'token')} when this text was made, and hold {_now(length, self._feed.length)}"
                 raise UsageError(what, help="let one text end before another one begins, or generate in a fork()")
             if not self._feed.room:
                 return FULL

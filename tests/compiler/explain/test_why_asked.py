@@ -147,7 +147,9 @@ def test_words_that_mean_nothing_are_refused(
         ({"model": "alone.onnx", "target": "x86_cpu", "buckets": 5}, "buckets are texts, not 5"),
         ({"model": "alone.onnx", "target": "x86_cpu", "states": [3]}, "states are texts, not [3]"),
         ({"model": "alone.onnx", "target": "x86_cpu", "max_length": 8}, "--max-length needs --state"),
-        ({"model": "alone.onnx", "target": "x86_cpu", "states": "a=b", "max_length": 1}, "at least 2, not 1"),
+        ({"model": "alone.onnx", "target": "x86_cpu", "states": "a=b", "max_length": 1}, "from 2 to 16,777,216, not 1"),
+        ({"model": "alone.onnx", "target": "x86_cpu", "states": "a=b", "max_length": 2**40}, "from 2 to 16,777,216, not 1099511627776"),
+        ({"deploy": 5}, "deploy is the path of a .hw file, not 5"),
         ({"model": "alone.onnx", "target": "x86_cpu", "states": "a=b", "cache_dtype": "fp8"}, "cache_dtype is 'fp16' or None"),
     ],
 )

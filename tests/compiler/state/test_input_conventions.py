@@ -91,6 +91,7 @@ def test_a_mask_of_tokens_that_is_multiplied_is_given_by_the_caller(dims: list[s
         (TensorProto.FLOAT, ["batch", 1, 1, "total"], [[[[0, 0, 0, 0, 0]]]]),
         (TensorProto.BOOL, ["batch", 1, "seq", "read"], [[[[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 1, 1]]]]),
         (TensorProto.FLOAT16, ["batch", 1, "seq", "total"], [[[[0, 0, 0, 0, -65504], [0, 0, 0, 0, 0]]]]),
+        (TensorProto.BFLOAT16, ["batch", 1, "seq", "total"], [[[[0, 0, 0, 0, -3.3895313892515355e38], [0, 0, 0, 0, 0]]]]),
     ],
 )
 def test_a_mask_by_its_dims_and_type(kind: int, dims: list[str | int], expected: object) -> None:

@@ -234,6 +234,13 @@ def test_a_text_does_not_go_on_behind_another_one(bundles: dict[str, Bundle], ki
     with pytest.raises(UsageError, match="the caches held 3 tokens when this text was made, and hold 4 now") as told:
         next(first)
     assert "fork()" in told.value.help
+    session.reset()
+    second = session.generate([1, 2, 3], max_tokens=6)
+    next(second)
+    session.reset()
+    next(session.generate([4, 5, 6], max_tokens=6))  # as long as the other one
+    with pytest.raises(UsageError, match="the caches held 3 tokens when this text was made, and hold others now"):
+        next(second)
 
 
 @pytest.mark.parametrize("kind", KINDS)
