@@ -55,7 +55,7 @@ def followed_value(value: onnx.ValueInfoProto, sizes: Mapping[str, int], past: i
     if len(dims) > 2 and not dims[-2].dim_value and not dims[-1].dim_value and dims[-1].dim_param not in sizes:
         seen, shape[-2:] = np.tri(tokens, past + tokens, past, dtype=bool), [tokens, past + tokens]
     if is_added(value):
-        seen = np.where(seen, 0.0, float(ml_dtypes.finfo(dtype).min))
+        seen = np.where(seen, 0.0, float(ml_dtypes.finfo(dtype).min))  # type: ignore[no-untyped-call]
     return np.ascontiguousarray(np.broadcast_to(seen, shape).astype(dtype))
 
 
