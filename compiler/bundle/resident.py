@@ -11,7 +11,6 @@ from msgspec import to_builtins
 
 from ..devices.packed_weights import packing_processor, packing_runtime
 from ..errors import UsageError
-from ..quantities import size
 from .entries import open_together, with_plan
 from .manifest import Manifest
 from .plan_records import SegmentRecord
@@ -26,20 +25,25 @@ def check_resident(folder: Path, manifest: Manifest, budget: int | None) -> None
 
     Raises UsageError, with the smallest budget that would do, where sessions of entries that are open at the same time would hold more."""
     record = manifest.resident
+    check_bytes(budget)
     if record is None:
         if budget in (None, ANY):
             return
         what = "how much of the weights its sessions hold is not known: the bundle was compiled without --resident"
-        raise UsageError(what, where=str(folder), help=f"compile the model again with --resident {budget}")
+        raise UsageError(what, where=str(folder), help="compile the model again with --resident SIZE; a SIZE that is too small is told")
     allowed = record.budget if budget is None else budget
-    if allowed < 1:
-        raise UsageError(f"resident is a number of bytes, at least 1, not {budget}")
     reason = _packs_otherwise(manifest)
     needed = max(_needed(group, record, bool(reason)) for group in open_together(manifest).values())
     if needed > allowed:
-        what = f"{size(allowed)} of resident weights cannot be kept: sessions hold {size(needed)} of their own{reason}"
+        what = f"{allowed:,} B of resident weights cannot be kept: sessions hold {needed:,} B of their own{reason}"
         again = "compile the model again on this machine, or " if reason else ""
         raise UsageError(what, where=str(folder), help=f"{again}allow {needed} bytes: --resident {needed}")
+
+
+def check_bytes(resident: int | None) -> None:
+    """Raises UsageError for anything but a number of bytes, or None."""
+    if resident is not None and (isinstance(resident, bool) or not isinstance(resident, int) or resident < 1):
+        raise UsageError(f"resident is a whole number of bytes, at least 1, not {resident!r}")
 
 
 def _needed(plans: Sequence[Manifest], record: ResidentRecord, otherwise: bool) -> int:

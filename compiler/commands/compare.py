@@ -17,7 +17,7 @@ from .line.output import Output, echo_json, output_options
 if TYPE_CHECKING:
     from ..compare.rows import Row
 
-TARGETS = "A .hw file, or a stock target (see `autoglmc targets`); several with commas between them."
+TARGETS = "A .hw file, or a stock target (see `autoglmc targets`); several with commas between them, or with the option again."
 MEASURED = "A file of `autoglmc bench --record`, which may come from a phone: its numbers stand beside the prediction. Repeatable."
 NO_VERIFY = "Do not compare the bundles with their models: faster, and the table then says that none was."
 CSV = "Write the table to this file as well."
@@ -26,7 +26,7 @@ HTML = "Write the table as a page for a browser as well, with bars; it needs no 
 
 @click.command("compare", short_help="Compare models and targets in one table.")
 @click.argument("models", type=FILE, nargs=-1, required=True, metavar="MODEL…")
-@click.option("--target", required=True, metavar="FILE|NAME[,…]", help=TARGETS, shell_complete=complete_targets)
+@click.option("--target", "targets", multiple=True, required=True, metavar="FILE|NAME[,…]", help=TARGETS, shell_complete=complete_targets)
 @click.option("--measured", multiple=True, type=FILE, help=MEASURED)
 @click.option("--no-verify", is_flag=True, help=NO_VERIFY)
 @click.option("--csv", "table", type=FILE, help=CSV)
@@ -37,7 +37,7 @@ HTML = "Write the table as a page for a browser as well, with bars; it needs no 
 @output_options()
 def compare_command(
     models: Sequence[Path],
-    target: str,
+    targets: Sequence[str],
     measured: Sequence[Path],
     no_verify: bool,
     table: Path | None,
@@ -58,7 +58,7 @@ def compare_command(
     from ..load.bind_shapes import parse_shapes
     from ..output_file import check_file_place
 
-    names = [name for name in target.split(",") if name]
+    names = [name for several in targets for name in several.split(",") if name]
     if not names:
         raise UsageError("--target names no target", help="a .hw file, or a stock target: `autoglmc targets`")
     if table is not None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ...targets.cost import weights_memory
 from ...targets.model import Target
+from ..bundle.resident import check_bytes
 from ..errors import UsageError
 
 
@@ -22,10 +23,9 @@ def resident_budget(target: Target, asked: int | None) -> int | None:
 
 def with_resident(target: Target, budget: int | None) -> Target:
     """The target, whose host may hold so many bytes of weights in the memory that it reads them from; as it is for None."""
+    check_bytes(budget)
     if budget is None:
         return target
-    if budget < 1:
-        raise UsageError(f"resident is a number of bytes, at least 1, not {budget}")
     name = weights_memory(target, target.host.name).name
     return replace(target, memories=tuple(replace(m, resident=budget) if m.name == name else m for m in target.memories))
 

@@ -18,7 +18,7 @@ ADDED = {"Attention": 3, "MultiHeadAttention": 5, "GroupQueryAttention": 10}
 
 def used_otherwise(graph: onnx.GraphProto, name: str) -> str:
     """What reads the input, moved or cast, otherwise than by adding it: "Mul 'scaled'"; "" where nothing does."""
-    masks, nodes = {name}, list(_nodes(graph))
+    masks, nodes = {name}, list(nodes_of(graph))
     for node in nodes:  # in topological order, bodies behind what they capture
         read = [k for k, one in enumerate(node.input) if one in masks]
         if not read or node.op_type in ("Add", "Shape") or read == [ADDED.get(node.op_type)]:
@@ -30,9 +30,10 @@ def used_otherwise(graph: onnx.GraphProto, name: str) -> str:
     return ""
 
 
-def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+def nodes_of(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """Of the graph and of the bodies in it, in topological order."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:
             for body in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                yield from _nodes(body)
+                yield from nodes_of(body)

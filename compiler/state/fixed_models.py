@@ -24,6 +24,7 @@ from ..pipeline.run_passes import Stage
 from ..pipeline.whole_model import light_graph_model
 from .pairs import caches_of, check_dtype
 from .request import StateRequest
+from .run_ranges import check_ranges
 from .step_inputs import StepInputs, bound, step_inputs
 from .ways import APPENDED, EXTENDED, EXTENDING, PLACED, Ways
 
@@ -92,6 +93,7 @@ def fixed_models(
         model, _ = read_model(source)
         if check_weights(model, source):
             load_external(model, source)
+        check_ranges(model, where)
         caches = caches_of(model, request, where)
         check_dtype(model, caches, request.dtype, where)
         inputs = step_inputs(model, caches, shapes, where, request.given)

@@ -33,7 +33,7 @@ def asked_entries(words: Sequence[str], machine: Target | None, state: StateRequ
     often = Counter(_name(word) for word in words)
     found: dict[str, Asked] = {}
     for word in words:
-        name, sizes = _name(word), _sizes(word, machine, stateful)
+        name, sizes = _name(word), _sizes(word, machine, state)
         tokens = _tokens(word, sizes) if stateful else None
         label = name if often[name] == 1 else f"{name}-{tokens if stateful else '-'.join(map(str, sizes.values()))}"
         if not NAME.fullmatch(label):
@@ -56,8 +56,9 @@ def _name(word: str) -> str:
     return re.split("[:=]", word, maxsplit=1)[0]
 
 
-def _sizes(word: str, machine: Target | None, stateful: bool) -> dict[str, Any]:
+def _sizes(word: str, machine: Target | None, state: StateRequest | None) -> dict[str, Any]:
     """By dim; of a decoder, "" for tokens where no dim is named."""
+    stateful = state is not None and state.length is not None
     name, colon, rest = word.partition(":")
     if colon:
         return dict(parse_shapes([rest]))
@@ -73,6 +74,8 @@ def _sizes(word: str, machine: Target | None, stateful: bool) -> dict[str, Any]:
         help = f"write --bucket {name}:seq=128, or --state and --max-length for a decoder"
         raise UsageError(f"--bucket {word} names no sizes", help=help)
     help = f"write --bucket {name}:seq=128, or `shapes {{ {name}: seq 128; }}` into the target"
+    if state is not None:
+        help = "caches that grow need --max-length TOKENS; " + help
     raise UsageError(f"the target '{machine.name}' has no shape bucket '{name}'", where=f"--bucket {word}", help=help)
 
 

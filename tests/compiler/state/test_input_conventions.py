@@ -15,7 +15,7 @@ from placed_steps import farthest
 from small_decoders import Decoder, decoder
 
 from autoglmc.compiler.driver.entries.compile_entries import Asked, compile_entries
-from autoglmc.compiler.errors import UsageError
+from autoglmc.compiler.errors import ModelError, UsageError
 from autoglmc.compiler.inputs.followed import followed_value, follows
 from autoglmc.compiler.state.request import StateRequest
 from autoglmc.compiler.state.step_inputs import step_inputs
@@ -122,3 +122,17 @@ def test_a_batch_of_two_by_another_name_is_refused(tmp_path: Path) -> None:
     entries, state = {"decode": Asked(shapes={}, tokens=1)}, StateRequest((("past.*", "present.*"),), 16)
     with pytest.raises(UsageError, match="the batch must be 1"):
         compile_entries(decoder(Decoder(rows="sequences")), "x86_cpu", entries, state=state, shapes={"sequences": 2}, output=tmp_path / "b")
+
+
+def test_a_range_over_all_tokens_of_a_run_is_refused_by_name() -> None:
+    """Its scale is another one in every cut of a text into steps."""
+    model = decoder(Decoder())
+    table = next(node for node in model.graph.node if node.op_type == "Gather" and "input_ids" in node.input)
+    hidden, table.output[0] = table.output[0], "rows_of_table"
+    place = list(model.graph.node).index(table) + 1
+    back = helper.make_node("DequantizeLinear", ["small", "step", "zero"], [hidden])
+    model.graph.node.insert(place, back)
+    model.graph.node.insert(place, helper.make_node("DynamicQuantizeLinear", ["rows_of_table"], ["small", "step", "zero"]))
+    with pytest.raises(ModelError, match="how a text is cut into steps") as failure:
+        farthest(model)
+    assert "DynamicQuantizeLinear small" in str(failure.value) and "--precision int8" in failure.value.help
