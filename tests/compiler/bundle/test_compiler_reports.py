@@ -80,5 +80,5 @@ def test_only_what_a_compiler_says_itself_is_a_refusal(code: int, says: str, tmp
 
     monkeypatch.setattr(blob_cache.subprocess, "run", lambda *given, **named: Done())
     with pytest.raises(SegmentRefused if code == REFUSED else CompilerCrashed) as caught:
-        blob_cache._run("estimating", (), tmp_path / "s.onnx", tmp_path / "s.bin")
+        blob_cache.run_compiler(blob_cache.CHILD, "estimating", (), ("s.onnx", "s.bin"), tmp_path / "s.bin", "s.onnx")
     assert caught.value.message == says and caught.value.exit_code == 1
