@@ -73,6 +73,20 @@ def all_graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
         stack.extend(body for node in item.node if node.attribute for body in bodies(node))
 
 
+def all_names(graph: onnx.GraphProto) -> set[str]:
+    """Of every tensor that the graph or a body inside it takes, holds or makes."""
+    names = {value.name for part in all_graphs(graph) for value in (*part.input, *part.initializer)}
+    return names | {name for part in all_graphs(graph) for node in part.node for name in node.output}
+
+
+def fresh_name(name: str, taken: set[str]) -> str:
+    """`name`, with underscores behind it where it is taken; it then is."""
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
+
+
 def _check_names(graph: onnx.GraphProto, where: str) -> None:
     for part in all_graphs(graph):
         _once((value.name for value in part.input), "graph input", where)

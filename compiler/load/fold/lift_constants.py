@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ..structure import all_graphs
+from ..structure import all_names, fresh_name
 
 if TYPE_CHECKING:
     import onnx
@@ -42,8 +42,8 @@ def copy_constant_outputs(graph: onnx.GraphProto) -> int:
     named = [tensor for tensor in graph.initializer if tensor.name in results]
     if not named:
         return 0
-    taken = _all_names(graph)
-    renames = {tensor.name: _fresh(f"{tensor.name}_constant", taken) for tensor in named}
+    taken = all_names(graph)
+    renames = {tensor.name: fresh_name(f"{tensor.name}_constant", taken) for tensor in named}
     _rename_reads(graph, renames)
     for tensor in named:
         tensor.name = renames[tensor.name]
@@ -52,18 +52,6 @@ def copy_constant_outputs(graph: onnx.GraphProto) -> int:
     del graph.node[:]
     graph.node.extend(nodes)
     return len(named)
-
-
-def _all_names(graph: onnx.GraphProto) -> set[str]:
-    names = {value.name for part in all_graphs(graph) for value in (*part.input, *part.initializer)}
-    return names | {name for part in all_graphs(graph) for node in part.node for name in node.output}
-
-
-def _fresh(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name += "_"
-    taken.add(name)
-    return name
 
 
 def _rename_reads(graph: onnx.GraphProto, renames: Mapping[str, str]) -> None:

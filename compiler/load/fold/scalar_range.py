@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..structure import all_names, fresh_name
+
 if TYPE_CHECKING:
     import onnx
 
@@ -17,16 +19,13 @@ def make_scalars(model: onnx.ModelProto) -> bool:
     from onnx import helper
 
     single = _single(model.graph)
-    taken = {name for node in model.graph.node for name in (*node.input, *node.output)}
+    taken = all_names(model.graph)
     nodes = []
     for node in model.graph.node:
         for index, name in enumerate(node.input if node.op_type == "Range" and not node.domain else ()):
             if name not in single:
                 continue
-            scalar = f"{name}_scalar"
-            while scalar in taken:
-                scalar += "_"
-            taken.add(scalar)
+            scalar = fresh_name(f"{name}_scalar", taken)
             nodes.append(helper.make_node("Squeeze", [name], [scalar], name=scalar))
             node.input[index] = scalar
         nodes.append(node)

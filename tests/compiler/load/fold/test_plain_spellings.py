@@ -75,3 +75,31 @@ def test_parts_of_a_sequence_are_those_of_a_split(name: str) -> None:
 def test_other_sequences_stay(body: str) -> None:
     made = loaded(parse(f"g (float[2,6] x, int64 i) => (float[P,3] y) <int64[2] n = {{3, 3}}> {{ {body} }}"))
     assert "SplitToSequence" in kinds(made)
+
+
+@pytest.mark.parametrize("made", ["t = Relu(x) s_part_0 = Exp(t)", "s_part_0 = Exp(x)", "s_part_0, s_lengths = Split<num_outputs=2>(x)"])
+def test_parts_take_no_name_that_the_model_has(made: str) -> None:
+    text = f"s = SplitToSequence<axis=0>(x, n) o = SequenceAt(s, k) {made} y = Add(o, s_part_0)"
+    model = parse(f"g (float[2,6] x) => (float[A,6] y) <int64[2] n = {{1, 1}}, int64 k = {{0}}> {{ {text} }}")
+    x = {"x": np.random.default_rng(0).standard_normal((2, 6)).astype(np.float32)}
+    assert "Split" in kinds(got := loaded(model))
+    assert np.array_equal(run(model, x)[0], run(got, x)[0])
+
+
+def test_lengths_take_no_name_that_the_model_has() -> None:
+    text = "s = SplitToSequence<axis=0>(x, n) o = SequenceAt(s, k) y = Add(o, s_lengths)"
+    model = parse(
+        f"g (float[2,3] x) => (float[1,3] y) <int64[2] n = {{1, 1}}, int64 k = {{0}}, float[3] s_lengths = {{1, 2, 3}}> {{ {text} }}"
+    )
+    x = {"x": np.random.default_rng(0).standard_normal((2, 3)).astype(np.float32)}
+    assert np.array_equal(run(model, x)[0], run(loaded(model), x)[0])
+
+
+def test_an_axis_that_onnxruntime_drops_is_not_kept() -> None:
+    """With one length for all parts, and keepdims = 0; with a list of lengths it keeps the axis, as the standard has it."""
+    text = "s = SplitToSequence<axis=1, keepdims=0>(x, n) y = SequenceAt(s, k)"
+    x = {"x": np.random.default_rng(0).standard_normal((2, 3)).astype(np.float32)}
+    for lengths, shape in (("int64 n = {1}", [2]), ("int64[3] n = {1, 1, 1}", [2, 1])):
+        model = parse(f"g (float[2,3] x) => (float{shape} y) <{lengths}, int64 k = {{1}}> {{ {text} }}")
+        want, got = run(model, x)[0], run(loaded(model), x)[0]
+        assert list(want.shape) == shape and np.array_equal(want, got)
