@@ -161,3 +161,18 @@ def test_pools(kind: str, size: Any, kernel: Any, strides: Any, padding: Any, ce
 )
 def test_resizes(size: Any, target: Any, rule: str, mode: str, rounding: str) -> None:
     hold(resize(size, target, rule, mode, rounding))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int32, np.int64])
+def test_indices_of_few_bits_name_no_place_beyond_them(dtype: Any) -> None:
+    """By the standard, which onnxruntime lacks for 8 bits."""
+    from onnx.reference import ReferenceEvaluator
+    from run_core_ai import run_core_ai
+
+    model = onnx.parser.parse_model(
+        f'<ir_version: 8, opset_import: ["":18]> g ({np.dtype(dtype).name}[2,3] i) => (float[2,3,300] z)'
+        " <int64 depth = {300}, float[2] off_on = {0, 1}> { z = OneHot(i, depth, off_on) }"
+    )
+    feed = {"i": np.array([[0, 1, 5], [44, 100, 127]], dtype)}
+    (expected,) = ReferenceEvaluator(model).run(["z"], feed)
+    assert np.array_equal(run_core_ai(model, feed)["z"], expected)

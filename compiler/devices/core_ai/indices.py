@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..onnx_node import Converter, OnnxNode, axes_of
-from .api import CoreValue, choice
+from .api import Builder, CoreValue, choice
 from .movement import as_shape, sliced, transposed, whole_scalar
 from .tensor import like, tensor
 
@@ -20,9 +20,14 @@ def from_front(node: OnnxNode, index: int, lengths: Any) -> CoreValue:
         given = node.constant(index)
         made: CoreValue = node.api.value(numpy.where(given < 0, given + lengths, given).astype(given.dtype))
         return made
-    found, api = tensor(node, index), node.api
+    return _from_front(node.api, tensor(node, index), lengths)
+
+
+def _from_front(api: Builder, found: CoreValue, lengths: Any) -> CoreValue:
+    import numpy
+
     behind = api.broadcasting_add(found, numpy.array(lengths, found.dtype))
-    made = api.broadcasting_where(api.broadcasting_greater(like(found, 0), found), behind, found)
+    made: CoreValue = api.broadcasting_where(api.broadcasting_greater(like(found, 0), found), behind, found)
     return made
 
 
@@ -187,9 +192,10 @@ def _one_hot(node: OnnxNode) -> Any:
     off, on = node.constant(2).reshape(-1)
     rank = len(node.shape(0)) + 1
     axis = axes_of([node.attribute("axis", -1)], rank)[0]
-    if tensor(node, 0).dtype.kind == "f":
+    found = tensor(node, 0)
+    if found.dtype.kind == "f":
         raise node.refuse("indices that are floats are not converted")
-    indices = from_front(node, 0, numpy.int64(depth))
+    indices = _from_front(api, api.cast_to(found, numpy.int32), depth)  # numbers of 8 bits do not reach every place
     shape = list(indices.shape)
     shape.insert(axis, 1)
     places = numpy.arange(depth).reshape([depth if k == axis else 1 for k in range(rank)]).astype(indices.dtype)
