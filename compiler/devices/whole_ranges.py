@@ -85,13 +85,20 @@ class WholeNumbers:
         if node.op_type == "Mul":
             ends = [x * y for x, y in product((a, b), (c, d))]
             return min(ends), max(ends)
-        if node.op_type == "Div" and c > 0:
-            ends = [abs(x) // y * (1 if x >= 0 else -1) for x, y in product((a, b), (c, d))]
-            return min(ends), max(ends)
+        if node.op_type == "Div":
+            return _quotients((a, b), (c, d))
         if node.op_type == "Mod" and c > 0:
             low = 0 if a >= 0 or not attribute_of(node, "fmod", 0) else 1 - d
             return low, min(d - 1, b) if a >= 0 else d - 1
         return None
+
+
+def _quotients(over: Range, under: Range) -> Range:
+    """Cut off towards 0. A divisor that may be of either sign may be -1 or 1 as well; 0 itself has no quotient."""
+    near = [y for y in (-1, 1) if under[0] <= y <= under[1]]
+    divisors = [y for y in (*under, *near) if y]
+    ends = [abs(x) // abs(y) * (1 if (x < 0) == (y < 0) else -1) for x, y in product(over, divisors)]
+    return min(ends, default=0), max(ends, default=0)
 
 
 def _joined(kind: str, ranges: list[Range]) -> Range:

@@ -62,6 +62,14 @@ def test_numbers_that_may_be_any_of_64_bits_are_not_divided(tmp_path: Path) -> N
 
 
 @litert
+def test_numbers_of_32_bits_are_not_divided_where_a_quotient_has_more(tmp_path: Path) -> None:
+    text = "g (int32[2] x) => (int64[2] y) <int64 n = {%d}> { a = Cast<to=7>(x) y = Div(a, n) }"
+    with pytest.raises(ModelError, match=r"Div \(node y\): .* not known to be numbers of int32"):
+        export_model(source(text % -1), tmp_path / "m.tflite")
+    assert export_model(source(text % -2), tmp_path / "m.tflite").parity is not None
+
+
+@litert
 def test_a_tensor_whose_shape_follows_from_what_is_refused_is_refused_by_name(tmp_path: Path) -> None:
     body = "s = SplitToSequence<axis=1>(x, i) a = SequenceAt(s, k) t = Transpose<perm=[0,2,3,1]>(a) y = Softmax(t)"
     with pytest.raises(ModelError, match="SplitToSequence"):

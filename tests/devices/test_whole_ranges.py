@@ -48,7 +48,7 @@ class Sketch:
             draw(st.sampled_from(self.made)),
         )
         if kind in ("Div", "Mod"):
-            b = self._constant(np.array(draw(st.integers(1, 9)), self.kind))
+            b = self._constant(np.array(draw(st.integers(-9, 9).filter(bool) if kind == "Div" else st.integers(1, 9)), self.kind))
         if kind == "Mod":
             self._node(kind, [a, b], name, fmod=draw(st.integers(0, 1)))
         elif kind == "Concat":
@@ -106,6 +106,19 @@ def test_no_number_lies_outside(data: st.DataObject, seed: int) -> None:
         for name in names:
             low, high = numbers.range_of(name)
             assert low <= found[name].min() and found[name].max() <= high, name
+
+
+def test_a_quotient_may_lie_outside_where_both_numbers_do_not() -> None:
+    """-2³¹ / -1; and between divisors of either sign are -1 and 1."""
+    model = onnx.parser.parse_model(
+        '<ir_version: 8, opset_import: ["":18]> g (int32[2] x, bool[2] f) => (int64[2] t) <int64 n = {-1}, int64 m = {-2}, int64 p = {9}>'
+        " { a = Cast<to=7>(x) q = Div(a, n) r = Div(a, m) w = Where(f, m, p) s = Div(a, w) t = Div(p, a) }"
+    )
+    numbers = ranges(model)
+    assert numbers.fits("a") and not numbers.fits("q") and numbers.range_of("q") == (-(2**31) + 1, 2**31)
+    assert (
+        numbers.range_of("r") == (-(2**30) + 1, 2**30) and numbers.range_of("s") == (-(2**31), 2**31) and numbers.range_of("t") == (-9, 9)
+    )
 
 
 def test_positions_fit_and_inputs_of_64_bits_do_not() -> None:

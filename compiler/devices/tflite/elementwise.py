@@ -114,7 +114,7 @@ def _mod(node: TfliteNode) -> None:
 
 
 def _div(node: TfliteNode) -> None:
-    """int64 as int32 where all numbers are such, since LiteRT divides no int64.
+    """int64 as int32 where all numbers are such, the quotients too (-2³¹ / -1 is none), since LiteRT divides no int64.
 
     Raises Refused for whole numbers over a constant 0; over a computed one LiteRT stops with an error, onnxruntime with a signal."""
     if node.dtype(0) in INTEGERS and node.is_constant(1) and not node.constant(1).all():
@@ -123,8 +123,8 @@ def _div(node: TfliteNode) -> None:
     if a.dtype != "int64":
         node.write(joined(node, "DIV", a, b))
         return
-    if not (node.fits_int32(0) and node.fits_int32(1)):
-        raise node.refuse("LiteRT's DIV does not take int64, and what is divided is not known to be numbers of int32")
+    if not node.fits_int32:
+        raise node.refuse("LiteRT's DIV does not take int64, and what is divided or comes out is not known to be numbers of int32")
     node.write(cast(node, joined(node, "DIV", cast(node, a, "int32"), cast(node, b, "int32")), "int64"))
 
 

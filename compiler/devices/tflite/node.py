@@ -76,10 +76,12 @@ class TfliteNode:
         """Of the first output."""
         return self.values.scales.get(self.proto.output[0])
 
-    def fits_int32(self, index: int) -> bool:
-        """Whether the elements of an operand of integers are numbers of int32, whatever the inputs are."""
+    @property
+    def fits_int32(self) -> bool:
+        """Whether all operands of integers and the first output are numbers of int32, whatever the inputs are."""
         values = self.values
-        return WholeNumbers(values.producers, values.constants.get, values.shape, values.dtype).fits(self.name(index))
+        numbers = WholeNumbers(values.producers, values.constants.get, values.shape, values.dtype)
+        return all(numbers.fits(name) for name in (*self.proto.input, self.proto.output[0]))
 
     def is_constant(self, index: int) -> bool:
         return self.has(index) and self.proto.input[index] in self.values.constants
