@@ -15,7 +15,7 @@ from ..load.source import Source
 from ..output_file import check_file_place, write_file
 from ..precision.request import Data
 from ..verify.compare import same
-from ..verify.terms import EXACT, OTHER_KERNELS, Terms
+from ..verify.terms import EXACT, ONE_BY_ONE, OTHER_KERNELS, Terms
 from . import core_ai_asset, core_ml_package, tflite_file
 from .exported import Exported
 from .functions import Entries, export_functions
@@ -200,6 +200,6 @@ def _asset(asked: _Asked, folder: Path) -> _Made:
     found = None
     if asked.tell is not None:
         opened = core_ai_asset.open_asset(folder, functions, {})
-        found = asked.compared(opened[core_ai_asset.ONLY], prepared.model, OTHER_KERNELS)
+        found = asked.compared(opened[core_ai_asset.ONLY], prepared.model, ONE_BY_ONE)
     core_ai_asset.describe(prepared, folder, found)
     return _Made(found)

@@ -20,7 +20,7 @@ from ..state.fixed_models import FixedModels, fixed_models
 from ..state.replaced import replaced_states
 from ..state.request import StateRequest
 from ..state.ways import Ways
-from ..verify.terms import OTHER_KERNELS
+from ..verify.terms import ONE_BY_ONE
 from . import core_ai_asset
 from .exported import Exported
 from .in_folder import in_folder
@@ -140,7 +140,7 @@ def _compared(functions: _Functions, opened: Mapping[str, core_ai_asset.Checked]
     for name, prepared in functions.prepared.items():
         tell(f"comparing the function {name}")
         outputs = shapes_of(prepared.model)
-        each[name] = parity(functions.source, opened[name], prepared.shapes, outputs, OTHER_KERNELS, tell)
+        each[name] = parity(functions.source, opened[name], prepared.shapes, outputs, ONE_BY_ONE, tell)
     return joined(each)
 
 

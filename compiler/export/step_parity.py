@@ -16,7 +16,7 @@ from ..verify.decoder.step_feeds import StepFeeds
 from ..verify.decoder.steps import compare_steps, run_scripts, scripts
 from ..verify.grounds import grounds
 from ..verify.reference import read_graph
-from ..verify.terms import OTHER_KERNELS
+from ..verify.terms import ONE_BY_ONE
 from ..verify.trial import Untouched
 from .parity import HELP, Converted, Parity, furthest
 
@@ -31,10 +31,10 @@ def step_parity(source: Source, fixed: FixedModels, functions: Mapping[str, Conv
     }
     feeds = StepFeeds(read_graph(source), axes, pasts)
     with Recalling(source, default_store()) as oracle:
-        untouched = Untouched(oracle, (), tell, OTHER_KERNELS.chained)
+        untouched = Untouched(oracle, (), tell, ONE_BY_ONE.chained)
         plans = scripts(sizes, fixed.length)
         seen = run_scripts(_Steps(fixed, functions), plans, feeds, axes, tell)
-        found = compare_steps(untouched, seen, terms=OTHER_KERNELS, narrow=False, tell=tell)
+        found = compare_steps(untouched, seen, terms=ONE_BY_ONE, narrow=False, tell=tell)
         judged = grounds(found.outputs, found.labels, found.terms, untouched.unchecked)
     wrong = [one.fault for one in found.outputs if one.fault]
     if wrong:

@@ -146,9 +146,8 @@ class _Run:
             return [Held(rounding.in_sums(first.value, depth), first.dtype), *others]
         if not rounding.chained:
             return operands
-        scale, bias = others[0], others[1] if len(others) > 1 else Held(None, "")
-        values = rounding.of_deviations(scale.value, bias.value, depth)
-        return [first, *(Held(value, held.dtype) for value, held in zip(values, (scale, bias), strict=True)), *others[2:]]
+        values = rounding.of_deviations(others[0].value, others[1].value if len(others) > 1 else None, depth)
+        return [first, *(Held(value, held.dtype) for value, held in zip(values, others, strict=False)), *others[2:]]
 
     def _read(self, step: Step, k: int, held: Held, scope: Scope) -> Held:
         """Weights are rounded as they are read, unless no device would; in their own dtype they are already."""

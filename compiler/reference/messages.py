@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .rounding import Chains
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,8 @@ class Question:
     """And that many times with random rounding in the declared dtypes."""
     first: int = 0
     """Of the seeds of that."""
-    chained: bool = False
-    """Sums then being added up one term after the other, however long they are."""
+    chained: Chains = ""
+    """Those sums then being added up one term after the other, however long they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

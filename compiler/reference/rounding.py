@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,6 +14,9 @@ Rounding = Callable[[Any, str], Any]
 HALF_MAX = 65504.0
 HALF_BITS = 11
 """Of the significand of fp16, the hidden one included."""
+Chains = Literal["", "sums", "deviations"]
+"""Which sums are added up one term after the other, however long they are: none, those of products and reductions, or those under the root
+of a normalisation as well. Kernels other than onnxruntime's chain some of them; which do is said where terms are (verify/terms.py)."""
 UNIT = {"float64": 2.0**-53, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 """Half the distance of 1 to the next number (unit roundoff) of a dtype; fp32 for all others."""
 SINGLE = 2.0**-24
@@ -41,9 +44,9 @@ class noisy:
     """Random rounding (Monte Carlo arithmetic, Parker 1997): each result that its declared dtype cannot hold is off by its rounding error,
     up or down by chance. What that changes tells how ill-conditioned a model is, also where its own runtime rounds nothing.
 
-    chained: sums are added up one term after the other, however long they are, as kernels other than onnxruntime's may do it."""
+    chained: which sums are added up one term after the other."""
 
-    def __init__(self, seed: int, chained: bool = False) -> None:
+    def __init__(self, seed: int, chained: Chains = "") -> None:
         self._random, self.chained = np.random.default_rng(seed), chained
 
     def __call__(self, value: Any, dtype: str) -> Any:
@@ -78,8 +81,10 @@ class noisy:
 
     def of_deviations(self, scale: Any, bias: Any, depth: int) -> tuple[Any, Any]:
         """What a normalisation multiplies by and adds, as the errors of its sums of `depth` terms change its result: the deviation is
-        the root of a sum of squares, and the mean is taken to be as large as the deviation at most."""
-        off = SLOPE * depth**0.5 * SINGLE
+        the root of a sum of squares, and the mean is taken to be as large as the deviation at most. Where blocks are added up, it is off by
+        DEEPEST unit roundoffs at most: one term after the other, 65,536 squares are off by nearly as much as dividing by one less is."""
+        off = SLOPE * depth**0.5
+        off = (off if self.chained == "deviations" else min(off, DEEPEST)) * SINGLE
         change = off * np.abs(scale) * self.signs(np.shape(scale)) if np.shape(bias) == np.shape(scale) else 0.0
         return scale * (1.0 + off * self.signs(np.shape(scale))), None if bias is None else bias + change
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..reference.rounding import Chains
 
 COSINE = 0.99
 """Of each output with the expected one, at least: beyond that no rounding was measured, a model was destroyed."""
@@ -56,8 +60,8 @@ class Terms:
     """What every output must have with the expected one, at least."""
     far: float = MOST_FAR
     """Share of an output that may be far off."""
-    chained: bool = False
-    """Whether sums may be added up one term after the other, however long they are, where onnxruntime has blocks: what rounding every
+    chained: Chains = ""
+    """Which sums may be added up one term after the other, however long they are, where onnxruntime has blocks: what rounding every
     partial sum does (reference/rounding.py) is then part of what is measured."""
     rounding: str = "the model's own rounding"
     """What was measured, in words."""
@@ -79,12 +83,16 @@ numbers, which nearly vanish in its steps, 8 times. A wrong kernel gives tens of
 STORED = Terms(largest=3.0, channel=3.0, mean=2.4, rounding="what rounding its caches changes")
 """Where caches have fewer bits than the model's: attention that extends them computes in their dtype, so that its query and its result are
 rounded as well. Right bundles of 10 decoders, written in either way: at most 1.5 times. Rounding to three bits less gives eight times."""
-OTHER_KERNELS = Terms(largest=3.0, channel=3.0, mean=2.4, chained=True)
+OTHER_KERNELS = Terms(largest=3.0, channel=3.0, mean=2.4, chained="sums")
 """Where another runtime than onnxruntime computed all of a model in fp32: kernels round in ways of their own (exp and tanh are the likely
 ones; it was not traced to single kernels). Measured on right files of eight models on LiteRT 2.3 (XNNPACK): at the last look, at most 2.4
 times the largest rounding of a place."""
-BLOCKED = "ort"
-"""The runtime that computes long sums in blocks; others may add up one term after the other."""
+ONE_BY_ONE = replace(OTHER_KERNELS, chained="deviations")
+"""Where a runtime adds up the squares of a normalisation one by one, as the CPU interpreter of coreai-core 1.0.0b3 does: measured,
+InstanceNormalization over 256 x 256 is off by 50 to 105 unit roundoffs of fp32 there, and over 512 x 512 by 370 to 550, where LiteRT 2.3 is
+off by at most 4. Dividing by n - 1 instead of n is off by 128 over 256 x 256: beyond that size it is not told from such rounding."""
+CHAINS: Mapping[str, Chains] = {"ort": "", "litert": "sums"}
+"""Which sums a runtime adds up one term after the other, by name of its adapter; all of them where none was measured."""
 APPROXIMATE = 0.1
 """`loose` where approximations were taken and the target states no limit: beyond it something is wrong, not approximate."""
 BELIEVED = 4.0

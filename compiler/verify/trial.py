@@ -18,6 +18,7 @@ from .expectation import Expectation, expected_of
 from .terms import Sample
 
 if TYPE_CHECKING:
+    from ..reference.rounding import Chains
     from .verifiable import Runnable
 
 NOISE = (1, 4, 16)
@@ -33,10 +34,10 @@ class Untouched:
     """The model as it was given, for making inputs and for comparing; what it answered is kept by input set."""
 
     def __init__(
-        self, oracle: Oracle | Recalling, crossing: Iterable[str], tell: Tell = lambda message: None, chained: bool = False
+        self, oracle: Oracle | Recalling, crossing: Iterable[str], tell: Tell = lambda message: None, chained: Chains = ""
     ) -> None:
-        """crossing: tensors wanted besides the outputs, where the model has them. tell: is called before each evaluation. chained: what is
-        compared adds up sums one term after the other, however long they are, and so does the rounding that is measured."""
+        """crossing: tensors wanted besides the outputs, where the model has them. tell: is called before each evaluation. chained: which
+        sums are added up one term after the other by what is compared, and so by the rounding that is measured."""
         self.oracle, self._tell, self._chained = oracle, tell, chained
         self.outputs = oracle.opened.outputs
         made = frozenset(oracle.opened.made)

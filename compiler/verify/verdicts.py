@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from ..bundle.verification_record import Place, SegmentVerdict, not_judged
 from ..devices.find_adapter import UNCOMPILED
+from .terms import CHAINS
 
 if TYPE_CHECKING:
     from ..bundle.manifest import Manifest
     from ..bundle.plan_records import SegmentRecord
+    from ..reference.rounding import Chains
     from .verifiable import Ran
 
 
@@ -28,6 +30,13 @@ def segment_verdicts(manifest: Manifest, session: Ran, compared: bool = True) ->
         )
         for segment, ran in zip(manifest.segments, session.devices, strict=True)
     )
+
+
+def chains(manifest: Manifest, session: Ran) -> Chains:
+    """Which sums are added up one term after the other by what computed the segments: onnxruntime where a runtime is not here. A bundle
+    whose segments differ is judged as the one that adds up most of them so."""
+    ran = {CHAINS.get(one.runtime.adapter, "deviations") for one in manifest.segments if one.index not in session.absent}
+    return "deviations" if "deviations" in ran else "sums" if "sums" in ran else ""
 
 
 def elsewhere(segments: Sequence[SegmentVerdict]) -> tuple[str, ...]:

@@ -29,9 +29,9 @@ from .look import judge_output, look
 from .reference import fixed_outputs, random_tensors, read_graph
 from .report import VerifyReport, differences
 from .stages import Stage, judge_stages
-from .terms import APPROXIMATE, BLOCKED, EXACT, NARROW, Sample, Terms
+from .terms import APPROXIMATE, EXACT, NARROW, Sample, Terms
 from .trial import Trial, Untouched
-from .verdicts import by_other_kernels, elsewhere, segment_verdicts
+from .verdicts import by_other_kernels, chains, elsewhere, segment_verdicts
 
 if TYPE_CHECKING:
     from ..bundle.manifest import LimitRecord
@@ -108,13 +108,13 @@ class _Comparison:
             check_given(graph, values)
         crossing = [port.tensor for segment in manifest.segments for port in segment.outputs]
         self._last = False
-        chained = any(segment.runtime.adapter != BLOCKED for segment in manifest.segments)
-        self.manifest, self.untouched = manifest, Untouched(oracle, crossing, tell, chained)
+        session = bundle.session(emulate=True, poison=True, resident=ANY)
+        self.manifest, self.untouched = manifest, Untouched(oracle, crossing, tell, chains(manifest, session))
         wanted = {value.name: value.shape for value in manifest.model.outputs}
         if set(self.untouched.outputs) != set(wanted):
             listed = f"the model has the outputs {sorted(self.untouched.outputs)}, the bundle {sorted(wanted)}"
             raise VerifyError(listed, where=str(source))
-        self.trial = Trial(self.untouched, bundle.session(emulate=True, poison=True, resident=ANY))
+        self.trial = Trial(self.untouched, session)
         names = tuple(value.name for value in manifest.model.inputs)
         self.trials = Trials(graph, self.untouched, shapes, names, wanted, given)
         self.fixed, self.random = fixed_outputs(graph.graph), random_tensors(graph.graph)
