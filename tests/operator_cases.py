@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import ml_dtypes
@@ -37,8 +38,10 @@ class Case:
         return ", ".join(dict.fromkeys(f"{n.domain}::{n.op_type}" if n.domain else n.op_type for n in self.model.graph.node))
 
 
+@cache
 def collect() -> list[Case]:
-    """All cases, in the standard's order (8 s: the expected outputs are computed)."""
+    """All cases, in the standard's order (8 s: the expected outputs are computed). onnx keeps what it has collected once, so that nothing
+    else in a process may ask it for fewer."""
     from onnx.backend.test.case.node import collect_testcases
 
     with warnings.catch_warnings(), np.errstate(all="ignore"), silenced(2):

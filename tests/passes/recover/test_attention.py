@@ -11,6 +11,7 @@ from golden import Golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import SHAPES, model_path
+from operator_cases import collect
 from run_model import emitted, feeds, infer, run
 from small_models import parse
 from spellings.attention import attention, rotary, rotary_halves
@@ -193,14 +194,11 @@ def test_golden_texts(golden: Golden) -> None:
 
 def cases() -> Mapping[str, tuple[onnx.ModelProto, list[np.ndarray], list[np.ndarray]]]:
     """The standard's own cases of the two operators, of opsets that rules write."""
-    from onnx.backend.test.case.node import collect_testcases
-
     found = {}
-    for operator in ("Attention", "RotaryEmbedding"):
-        for case in collect_testcases(operator):
-            opset = max(entry.version for entry in case.model.opset_import)
-            if any(node.op_type == operator for node in case.model.graph.node) and opset <= 24:
-                found[case.name] = (case.model, *case.data_sets[0])
+    for case in collect():  # onnx collects once in a process, so that all of them have to be asked for
+        opset = max(entry.version for entry in case.model.opset_import)
+        if {"Attention", "RotaryEmbedding"} & {node.op_type for node in case.model.graph.node} and opset <= 24:
+            found[case.name] = (case.model, list(case.inputs), list(case.outputs))
     return found
 
 
