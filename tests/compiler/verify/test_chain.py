@@ -22,9 +22,9 @@ from autoglmc.compiler.driver.entries.compile_models import compile_models
 from autoglmc.compiler.driver.entries.result import EntriesResult
 from autoglmc.compiler.errors import UserError, VerifyError
 from autoglmc.compiler.load.source import MemoryModel
-from autoglmc.compiler.run.decoder import linked
+from autoglmc.compiler.run.decoder import linked_models
 from autoglmc.compiler.run.decoder.entry_run import EntryRun
-from autoglmc.compiler.run.decoder.linked import Linked
+from autoglmc.compiler.run.decoder.linked_models import LinkedModels
 from autoglmc.compiler.run.verify_entries import verify_links
 from autoglmc.compiler.state.request import StateRequest
 from autoglmc.compiler.verify.chain.pieces import chains
@@ -77,8 +77,8 @@ Fault = Callable[[pytest.MonkeyPatch], None]
 
 
 def one_off(patch: pytest.MonkeyPatch) -> None:
-    right = Linked._placed
-    patch.setattr(Linked, "_placed", lambda self, record, at: right(self, record, at + 1 if record.model == "vision" else at))
+    right = LinkedModels._placed
+    patch.setattr(LinkedModels, "_placed", lambda self, record, at: right(self, record, at + 1 if record.model == "vision" else at))
 
 
 def left_in_place(patch: pytest.MonkeyPatch) -> None:
@@ -106,27 +106,27 @@ def last_row_first(patch: pytest.MonkeyPatch) -> None:
 
 def rows_of_a_token_swapped(patch: pytest.MonkeyPatch) -> None:
     """The table's rows are those of the piece before."""
-    right, last = Linked._write, dict[str, Any]()
+    right, last = LinkedModels.write, dict[str, Any]()
 
-    def write(self: Linked, record: Any, inputs: Any, at: int | None) -> dict[str, Any]:
+    def write(self: LinkedModels, record: Any, inputs: Any, at: int | None) -> dict[str, Any]:
         if record.tokens == 1:
             inputs, last["ids"] = {"input_ids": last.get("ids", inputs["input_ids"])}, inputs["input_ids"]
         return right(self, record, inputs, at)
 
-    patch.setattr(Linked, "_write", write)
+    patch.setattr(LinkedModels, "write", write)
 
 
 def after_vision(patch: pytest.MonkeyPatch, change: Callable[[Any], Any]) -> None:
-    right = Linked._write
+    right = LinkedModels.write
 
-    def write(self: Linked, record: Any, inputs: Any, at: int | None) -> dict[str, Any]:
+    def write(self: LinkedModels, record: Any, inputs: Any, at: int | None) -> dict[str, Any]:
         outputs = right(self, record, inputs, at)
         if record.model == "vision":
-            view = self._rows["inputs_embeds"].at(at or 0, ROWS)[0]
+            view = self.rows["inputs_embeds"].at(at or 0, ROWS)[0]
             view[...] = change(view.copy())
         return outputs
 
-    patch.setattr(Linked, "_write", write)
+    patch.setattr(LinkedModels, "write", write)
 
 
 FAULTS = [one_off, left_in_place, transposed, last_row_first, rows_of_a_token_swapped]
@@ -143,7 +143,7 @@ def test_a_planted_fault_is_found(made: EntriesResult, plant: Fault, monkeypatch
 
 def test_a_wrong_address_is_found(made: EntriesResult, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is bound elsewhere is refused when a bundle is loaded; without that, the numbers show it."""
-    monkeypatch.setattr(Linked, "_check_addresses", lambda self: None)
+    monkeypatch.setattr(LinkedModels, "addresses", lambda self: {})
     manifest = made.bundle.manifest
     index = next(k for k, entry in enumerate(manifest.entries) if entry.model == "vision")
     plan = manifest.entries[index].plan
@@ -163,8 +163,8 @@ def test_rows_that_are_copied_wrongly_are_found(tmp_path: Path, monkeypatch: pyt
     bundle = compile_models(models, "x86_cpu", links=LINKS, entries=STEPS, state=STATE, output=tmp_path / "bundle", verify=False).bundle
     assert bundle.manifest.links[0].copied and bundle.manifest.together is None
     assert together(models, bundle.folder, bundle.manifest).verified
-    right = linked.rows_of
-    monkeypatch.setattr(linked, "rows_of", lambda *given: right(*given)[:, ::-1])
+    right = linked_models.rows_of
+    monkeypatch.setattr(linked_models, "rows_of", lambda *given: right(*given)[:, ::-1])
     assert not together(models, bundle.folder, bundle.manifest).verified
 
 
