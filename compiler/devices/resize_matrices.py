@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy
-
 if TYPE_CHECKING:
+    import numpy
+
     Array = numpy.ndarray[Any, Any]
 
 
@@ -23,6 +23,8 @@ class Axis:
 
 def coordinates(form: Axis, rule: str) -> Array:
     """Where each element of the output lies on the input's axis, by `coordinate_transformation_mode`."""
+    import numpy
+
     i = numpy.arange(form.out, dtype=numpy.float64)
     half = (i + 0.5) / form.scale - 0.5
     if rule == "half_pixel":
@@ -41,6 +43,8 @@ def coordinates(form: Axis, rule: str) -> Array:
 
 def linear_matrix(places: Array, size: int) -> Array:
     """Two neighbours, weighted by distance; the first and last elements go on beyond the edges."""
+    import numpy
+
     made = numpy.zeros((len(places), size))
     low = numpy.floor(places)
     for row, (first, share) in enumerate(zip(low.astype(int), places - low, strict=True)):
@@ -51,6 +55,8 @@ def linear_matrix(places: Array, size: int) -> Array:
 
 def cubic_matrix(places: Array, size: int, a: float, outside: bool) -> Array:
     """Four neighbours by Keys' cubic; beyond the edges the first and last elements, or where those are left `outside` nothing."""
+    import numpy
+
     made = numpy.zeros((len(places), size))
     for row, place in enumerate(places):
         first = math.floor(place)

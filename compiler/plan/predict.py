@@ -131,6 +131,8 @@ def _held(name: str, here: Sequence[Segment], read: Sequence[Segment], compiled:
     planned = compiled.memories
     working = max((s.internal_peak for s in here), default=0) if planned.working is None else planned.working.get(name, 0)
     weights, copies = session_weights(read, target), planned.resident.get(name, 0)
+    elsewhere = [s for s in here if weights_memory(target, s.device).name in stores(target)]
+    copies += session_weights(elsewhere, target).made if name not in stores(target) else 0
     if name in stores(target):  # they lie there once, whoever reads them
         return Held(weight_bytes(read) + copies, working, shared=weight_bytes(read), arena=arena)
     loading = session_weights([s for s in read if s in here], target).loading

@@ -45,6 +45,9 @@ class SessionWeights:
     """Private in every session."""
     shared: int = 0
     """Read where they are stored, by all sessions."""
+    made: int = 0
+    """Of `own`, what is computed from weights when a session is loaded: it lies where the session has its activations, although what it is
+    made of may be read from another memory."""
     loading: int = 0
     """The most that is there a second time while one segment is loaded."""
 
@@ -60,6 +63,7 @@ def session_weights(segments: Sequence[Segment], target: Target) -> SessionWeigh
     mapped = sum(size for name, size in sizes.items() if name not in packed)
     return SessionWeights(
         own=weight_bytes(alone) + sum(one.own for one in each),
+        made=sum(one.made for one in each),
         shared=weight_bytes([segment for segment in others if segment not in alone]) + mapped,
         loading=max((*(one.loading for one in each), *(weight_bytes([segment]) for segment in others)), default=0),
     )
@@ -71,6 +75,7 @@ class _ByOrt:
 
     packed: frozenset[str]
     own: int
+    made: int
     loading: int
 
 
@@ -89,7 +94,8 @@ def _by_ort(segment: Segment) -> _ByOrt:
     computed = COPIES * sum(kept.values()) + widest
     left = sum(size for size in kept.values() if size < TRIMMED)
     bodies = sum(node.body_bytes for node in nodes)
-    return _ByOrt(frozenset(packed), sum(packed.values()) + sum(kept.values()) + left + bodies, max(forms, computed - left))
+    held = sum(kept.values()) + left
+    return _ByOrt(frozenset(packed), sum(packed.values()) + held + bodies, held, max(forms, computed - left))
 
 
 def _bytes(tensor: onnx.TensorProto) -> int:

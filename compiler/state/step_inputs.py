@@ -66,7 +66,9 @@ def step_inputs(model: onnx.ModelProto, caches: tuple[Cache, ...], shapes: Shape
     )
     if not caches:
         said = ", ".join(cache.past for cache in states[:MOST_NAMED])
-        raise UsageError(f"none of the caches grows: {said} have dims of known sizes", where=where, help=STAYS)
+        given = next((name for cache in states for dim in _dims(values[cache.past]) if (name := dim.dim_param) in {*shapes} - batches), "")
+        help = f"leave out --shape {given}: --max-length says how many tokens the caches hold" if given else STAYS
+        raise UsageError(f"none of the caches grows: {said} have dims of known sizes", where=where, help=help)
     first, axis = _dims(values[caches[0].past]), caches[0].axis
     unsized = [dim.dim_param for k, dim in enumerate(first) if k != axis and not dim.dim_value]
     batch, past = next((name for name in unsized if name in batches or name not in shapes), ""), first[axis].dim_param

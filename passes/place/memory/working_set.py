@@ -39,10 +39,12 @@ class Step:
 
 def internal_peak(graph: Graph, part: Part, nodes: Sequence[Node], border: set[str], device: Device) -> int:
     """Largest sum of bytes live at once inside the segment, in execution order. `border`: its inputs and outputs, which the arena holds."""
-    if device.runtime.adapter == "ort":
-        folded = set(map(id, folded_nodes(graph, nodes, border)))
-        nodes = [node for node in nodes if id(node) not in folded]
-    return max((step.live for step in held_by_steps(graph, part, nodes, border, device)), default=0)
+    folded = folded_nodes(graph, nodes, border) if device.runtime.adapter == "ort" else []
+    run = [node for node in nodes if node not in folded]
+    read, sizes = {name for node in run for name in node.reads}, {n: graph.tensor(n).bytes or 0 for node in folded for n in node.writes}
+    kept = sum(size for name, size in sizes.items() if name in read)  # is held as weights are
+    passing = max((size for name, size in sizes.items() if name not in read), default=0)  # before what follows from it is there
+    return max((0, passing - kept, *(step.live for step in held_by_steps(graph, part, run, border, device))))
 
 
 def held_by_steps(graph: Graph, part: Part, nodes: Sequence[Node], border: set[str], device: Device) -> Iterator[Step]:

@@ -54,7 +54,7 @@ def test_a_shape_written_onto_an_output_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "b").exists()
 
 
-@pytest.mark.parametrize("target", [None, 5, b"a16"])
+@pytest.mark.parametrize("target", [5.0, 5, b"a16"])
 def test_a_target_of_another_type_is_refused_in_a_sentence(target: Any, tmp_path: Path) -> None:
     with pytest.raises(autoglmc.UsageError, match="a target is a path, the name of a stock target or a Target, not"):
         autoglmc.compile(save(parse(MODEL), tmp_path), target)

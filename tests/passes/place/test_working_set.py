@@ -154,7 +154,7 @@ def test_onnxruntime_decodes_a_weight_that_no_quantised_unit_reads(tmp_path: Pat
     s = Sketch()
     model = s.model(s.call("MatMul", "x", s.weight(K, N)), (1, K), (1, N))
     decoded = compiled(model, microcontroller("all;", "1 MiB", "ort"), tmp_path).predicted
-    assert decoded.held["sram"].working >= 4 * K * N
+    assert 2 * 4 * K * N >= decoded.held["sram"].own >= 4 * K * N, "and what was left of computing it"
     streamed = compiled(model, microcontroller("all;", "16 KiB"), tmp_path).predicted
     assert streamed.held["sram"].total <= 16 * (K + N)
 

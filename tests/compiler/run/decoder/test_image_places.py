@@ -52,6 +52,6 @@ def test_other_numbers_are_refused_with_both(ids: list[int], placeholder: int | 
 
 def test_an_array_alone_for_several_inputs_is_refused() -> None:
     parts = object.__new__(Parts)
-    parts.encoder, parts.image_inputs = "vision", {name: ((4,), None) for name in ("pixels", "places")}
+    parts.encoder, parts.unclear, parts.image_inputs = "vision", "", {name: ((4,), None) for name in ("pixels", "places")}
     with pytest.raises(UsageError, match="image 0 is one array, and 'vision' takes 2 inputs: pixels, places"):
         parts.images(cast(Any, None), [[1.0]])
