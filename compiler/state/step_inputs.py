@@ -66,8 +66,8 @@ def step_inputs(model: onnx.ModelProto, caches: tuple[Cache, ...], shapes: Shape
     )
     if not caches:
         said = ", ".join(cache.past for cache in states[:MOST_NAMED])
-        given = next((name for cache in states for dim in _dims(values[cache.past]) if (name := dim.dim_param) in {*shapes} - batches), "")
-        help = f"leave out --shape {given}: --max-length says how many tokens the caches hold" if given else STAYS
+        sized = next((name for cache in states for dim in _dims(values[cache.past]) if (name := dim.dim_param) in {*shapes} - batches), "")
+        help = f"leave out --shape {sized}: --max-length says how many tokens the caches hold" if sized else STAYS
         raise UsageError(f"none of the caches grows: {said} have dims of known sizes", where=where, help=help)
     first, axis = _dims(values[caches[0].past]), caches[0].axis
     unsized = [dim.dim_param for k, dim in enumerate(first) if k != axis and not dim.dim_value]
