@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from ...state.request import LONGEST
 from .complete import complete_buckets
 
 BUCKET = (
@@ -54,7 +53,7 @@ def function_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _state_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = (
         click.option("--state", "states", metavar="INPUT=OUTPUT", multiple=True, help=STATE),
-        click.option("--max-length", type=click.IntRange(2, LONGEST), metavar="TOKENS", help=LENGTH),
+        click.option("--max-length", type=click.IntRange(2, 1 << 24), metavar="TOKENS", help=LENGTH),
         click.option("--given", metavar="INPUT", multiple=True, help=GIVEN),
     )
     for option in reversed(options):

@@ -68,7 +68,7 @@ def _of_number(operator: Operator, given: Sequence[Tensor], made: Tensor) -> str
 def _of_change(operator: Operator, given: Sequence[Tensor], made: Tensor) -> str:
     (first,) = given
     assert made.scales is not None
-    if first.dtype == WIDE != made.dtype and any(made.scales.zero):
+    if first.dtype == WIDE and made.dtype == "uint8" and any(made.scales.zero):
         return f"LiteRT's QUANTIZE of {WIDE} makes no {made.dtype} with a zero point"
     return _of_number(operator, given, made)
 
