@@ -122,7 +122,7 @@ def _split_channels(graph: GraphFacts) -> dict[str, int]:
             continue
         number = found.get(node.input[0], 1)
         channels = set(range(1, 1 + number))
-        if _takes_away(graph, node, shape, target, channels):
+        if node.op_type not in RESHAPES and _takes_away(graph, node, shape, target, channels):
             number = 0
         elif node.op_type in RESHAPES:
             number = _channels_after(blocks_of(shape, target), channels)
