@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import onnx
 import pytest
+from breadth import LONG
 from decoder_forms import LAYOUTS, by_distance, laid_out
 from growing_cache import GrowingCache, greedy
 from hypothesis import given, settings
@@ -198,6 +199,7 @@ def test_a_token_sees_the_same_rows_whatever_the_steps_were(bundle: Bundle) -> N
     assert np.median(off) < 1e-5 and off.max() < 1e-3
 
 
+@LONG
 def test_several_models_with_such_caches_are_verified_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     models = [f"{name}={TINY.with_name(f'agent_{name}.onnx')}" for name in ("vision", "embed", "decoder")]
     links = ["--link", "vision.features=decoder.inputs_embeds@image", "--link", "embed.inputs_embeds=decoder.inputs_embeds"]
