@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from ..load.structure import bodies
+
 if TYPE_CHECKING:
     import onnx
 
@@ -18,8 +20,8 @@ ADDED = {"Attention": 3, "MultiHeadAttention": 5, "GroupQueryAttention": 10}
 
 def used_otherwise(graph: onnx.GraphProto, name: str) -> str:
     """What reads the input, moved or cast, otherwise than by adding it: "Mul 'scaled'"; "" where nothing does."""
-    masks, nodes = {name}, list(nodes_of(graph))
-    for node in nodes:  # in topological order, bodies behind what they capture
+    masks = {name}
+    for node in _nodes(graph):
         read = [k for k, one in enumerate(node.input) if one in masks]
         if not read or node.op_type in ("Add", "Shape") or read == [ADDED.get(node.op_type)]:
             continue
@@ -30,10 +32,9 @@ def used_otherwise(graph: onnx.GraphProto, name: str) -> str:
     return ""
 
 
-def nodes_of(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """Of the graph and of the bodies in it, in topological order."""
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """In topological order, bodies behind what they capture."""
     for node in graph.node:
         yield node
-        for attribute in node.attribute:
-            for body in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
-                yield from nodes_of(body)
+        for body in bodies(node):
+            yield from _nodes(body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
-from .added_masks import nodes_of
+from ..load.structure import all_graphs
 
 if TYPE_CHECKING:
     import onnx
@@ -17,7 +17,8 @@ HELP = "export it in floats, and write its weights in fewer bits here: --precisi
 def check_ranges(model: onnx.ModelProto, where: str) -> None:
     """Raises ModelError for a model with such an operator: a text in pieces has other logits than the whole, and rows that a run is filled
     up with count."""
-    found = next((node for node in nodes_of(model.graph) if node.op_type in BY_RANGE), None)
+    nodes = (node for graph in all_graphs(model.graph) for node in graph.node)
+    found = next((node for node in nodes if node.op_type in BY_RANGE), None)
     if found is None:
         return
     what = "it quantises by the range of all tokens of a run, so that what a step computes depends on how a text is cut into steps"

@@ -96,7 +96,7 @@ def test_what_vela_does_not_fit_is_refused(tmp_path: Path, asked: list[tuple[str
 
 
 def test_a_board_that_is_far_too_small_is_refused_after_few_asks(tmp_path: Path, asked: list[tuple[str, ...]]) -> None:
-    """Vela's smallest plan of each segment decides, whatever the budget leaves; the plan that is nearest to it is told."""
+    """Vela's smallest plan of each segment decides, whatever the budget leaves; the error is about the plan nearest to it."""
     model = quantised_models.quantised_as("channel", half_nets.NETS["resnet"](), tmp_path)
     found = plan_model(load_model(model, {}), load_target(board(tmp_path, 16)), 1.0, lambda name: nullcontext())
     assert isinstance(found, Unplanned) and isinstance(found.problem, Infeasible)

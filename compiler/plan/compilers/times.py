@@ -22,7 +22,7 @@ from ..segment_times import SegmentTime
 from ..segments import Compiled
 
 LEAST = 1024
-"""Bytes that a compiler is told of for the smallest plan that it can make."""
+"""Bytes that a compiler is given as its limit, to get the smallest plan that it can make."""
 QUANTISING = frozenset({"QuantizeLinear", "DequantizeLinear"})
 
 

@@ -1,4 +1,4 @@
-"""Sessions that are used in ways they are not meant to be: each is told what is wrong, and what was right before goes on."""
+"""Misused sessions: each call gets an error that says what is wrong, and the session goes on."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ WRONG: dict[str, tuple[Callable[[Any], Any], str]] = {
     "inputs without names": (lambda s: s.step("decode", [1]), "inputs are a mapping from names to arrays, not list"),
     "no inputs": (lambda s: s.step("decode", None), "inputs are a mapping from names to arrays, not NoneType"),
     "another entry": (lambda s: s.step("decod", {"input_ids": IDS}), "the bundle has no entry 'decod'"),
-    "an entry that is no name": (lambda s: s.step(["decode"], {"input_ids": IDS}), "the bundle has no entry"),
+    "an entry name that is not a string": (lambda s: s.step(["decode"], {"input_ids": IDS}), "the bundle has no entry"),
     "a prompt that is text": (lambda s: s.generate("the cat"), "ids are ids of tokens, whole numbers in a row"),
     "a prompt that is one number": (lambda s: s.generate(3), "ids are ids of tokens, whole numbers in a row"),
     "a prompt of fractions": (lambda s: s.generate([1, 2.5]), "ids are ids of tokens, whole numbers in a row"),
