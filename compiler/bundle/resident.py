@@ -30,7 +30,8 @@ def check_resident(folder: Path, manifest: Manifest, budget: int | None) -> None
         if budget in (None, ANY):
             return
         what = "how much of the weights its sessions hold is not known: the bundle was compiled without --resident"
-        raise UsageError(what, where=str(folder), help="compile it again with --resident SIZE, which names the least SIZE where it is too small")
+        help = "compile the model again with --resident SIZE; if that is too small, the error names the least"
+        raise UsageError(what, where=str(folder), help=help)
     allowed = record.budget if budget is None else budget
     reason = _packs_otherwise(manifest)
     needed = max(_needed(group, record, bool(reason)) for group in open_together(manifest).values())
